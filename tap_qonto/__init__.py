@@ -1,0 +1,3 @@
+"""Singer tap for Qonto."""
+
+__version__ = "0.1.0"
