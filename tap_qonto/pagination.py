@@ -1,0 +1,438 @@
+"""Reading lists without losing a row, whatever changes meanwhile.
+
+Everything here is pure: a function that fetches one page goes in, rows come out; no HTTP, no
+clock. Rows are dicts with an ``id`` and a sort key in the uniform form of `tap_qonto.instants`.
+
+A list that can be sorted and filtered by one key is read *by value* (`read_window`). Its window
+ends before the run began, so a row that changes during the run can only leave the window, and
+nothing enters it. Two things follow:
+
+* Pages can be fetched in parallel. A page whose answer counts as many rows as page 1 did is an
+  exact slice of the same list; as soon as one counts differently, reading starts again at the
+  last value emitted.
+* Pages read one after the other from the last to the first lose nothing, whatever leaves: a row
+  only ever moves towards the pages still to come. This is how a second with more than a page of
+  rows is read when the list does not hold still.
+
+A window with more rows than Qonto lists is halved in time. Nobody knows whether Qonto's bounds
+are inclusive, or to which unit they are rounded; so whatever is read anew starts a second early,
+and rows already emitted with the same id and key are dropped.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_qonto.instants import FLOOR, middle, shift, whole_second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+Row = dict[str, Any]
+
+CEILING = 10_000
+"""Rows that Qonto lists for one query; a query that matches more is refused beyond them."""
+
+READINGS = 4
+"""How often a list without a filter is read when it keeps changing: once, and 3 times again."""
+
+
+class Page(NamedTuple):
+    """One answer of a list endpoint."""
+
+    rows: list[Row]
+    number: int = 1
+    """Number of this page, from 1."""
+    pages: int | None = None
+    """How many pages there are, if the answer says so."""
+    total: int | None = None
+    """How many rows match the query, if the answer says so."""
+    full: bool = False
+    """Whether the page holds as many rows as were asked for."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no page follows; an answer that does not say so ends with a short page."""
+        return not self.full if self.pages is None else self.number >= self.pages
+
+
+class Bounds(NamedTuple):
+    """What rows are asked for: keys from `start` to `end`, in the uniform form; None is open."""
+
+    start: str | None
+    end: str | None
+
+
+class ListError(Exception):
+    """A list cannot be read completely; the message says why and what to do."""
+
+
+class PastTheEndError(Exception):
+    """The page asked for lies beyond the last one (Qonto answers 422)."""
+
+
+class CeilingError(Exception):
+    """The query matches more rows than Qonto lists (Qonto answers 422 `search_limit_reached`)."""
+
+
+class Pool(NamedTuple):
+    """Where pages are fetched in the background."""
+
+    submit: Callable[..., Future[Page]]
+    """Runs a function in the background, as an executor's `submit` does."""
+    ahead: int
+    """How many pages of one list may be under way or waiting, which bounds the memory."""
+
+    def fetch_in_order(self, fetch: Callable[[int], Page], last: int) -> Iterator[Page]:
+        """Yield pages 2 to `last` in order, fetching some of them at the same time."""
+        numbers = iter(range(2, last + 1))
+        under_way: deque[Future[Page]] = deque()
+        try:
+            while True:
+                for number in islice(numbers, self.ahead - len(under_way)):
+                    under_way.append(self.submit(fetch, number))
+                if not under_way:
+                    return
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
+
+
+def read_window(  # noqa: PLR0913 - each argument is an independent fact about the list
+    fetch: Callable[[int, Bounds], Page],
+    window: Bounds,
+    *,
+    key: str,
+    pool: Pool,
+    endless: bool = False,
+    on_count: Callable[[int], None] = lambda _count: None,
+) -> Iterator[Row]:
+    """Yield every row of a window in ascending order of its key.
+
+    A row that changes while the window is read may be missing (it has left the window, and the
+    next run finds it) or appear as it was before. Every other row appears exactly once.
+
+    Args:
+        fetch: Returns one page of the rows between two bounds, sorted ascending by the key. May
+            raise `PastTheEndError` and `CeilingError`.
+        window: First and last key. The end must lie in the past.
+        key: Name of the sort key. Rows without a value are emitted where they stand.
+        pool: Fetches the pages.
+        endless: The endpoint cannot filter by the end. New rows then enter during the read and
+            counts prove nothing, so every page is read as the first one from the last value.
+        on_count: Is told how many rows match from here on, whenever that becomes known.
+
+    Raises:
+        ListError: If more rows than the ceiling share one second, if the server does not sort, or
+            if the pages do not hold the rows that their answers count.
+    """
+    memory = _Memory(key, window)
+    ends = [window.end]
+    while ends:
+        bounds = Bounds(memory.restart(), None if endless else ends[-1])
+        emitted = memory.emitted
+        complete = False
+        try:
+            first = fetch(1, bounds)
+            on_count(first.total or 0)
+            yield from memory.new(first.rows)
+            if endless or first.is_last:
+                complete = first.is_last
+            elif (first.total or 0) < CEILING:
+                complete = yield from _pages_that_agree(first, fetch, bounds, memory, pool)
+            else:
+                raise CeilingError  # noqa: TRY301 - the count may be capped, so it proves nothing
+        except PastTheEndError:
+            complete = True
+        except CeilingError as error:
+            ends.append(_halfway(memory.reached or FLOOR, bounds.end, error))
+            continue
+        if complete:
+            memory.close(ends.pop())
+        elif memory.emitted == emitted:
+            # A second with more rows than a page holds, in a list that does not hold still.
+            until = None if endless else _next_second(memory.reached, bounds.end)
+            yield from memory.new(_backwards(fetch, Bounds(bounds.start, until), key))
+            memory.close(until)
+
+
+def _pages_that_agree(
+    first: Page,
+    fetch: Callable[[int, Bounds], Page],
+    bounds: Bounds,
+    memory: _Memory,
+    pool: Pool,
+) -> Generator[Row, None, bool]:
+    """Yield the new rows of page 2 and on; return whether the list held still to the end."""
+    held = len(first.rows)
+    try:
+        for page in pool.fetch_in_order(lambda number: fetch(number, bounds), first.pages or 1):
+            if page.total != first.total:
+                return False
+            held += len(page.rows)
+            yield from memory.new(page.rows)
+    except PastTheEndError:
+        return False
+    if first.total is not None and held != first.total:
+        msg = f"Qonto's answers count {first.total} rows, but their pages hold {held}; run again"
+        raise ListError(msg)
+    return True
+
+
+def _backwards(fetch: Callable[[int, Bounds], Page], bounds: Bounds, key: str) -> list[Row]:
+    """Return the rows of a small window, read from its last page to its first."""
+    rows: list[Row] = []
+    for number in range(fetch(1, bounds).pages or 1, 0, -1):
+        try:
+            rows += fetch(number, bounds).rows
+        except PastTheEndError:
+            continue
+    rows.sort(key=lambda row: row.get(key) or "")
+    return rows
+
+
+def _halfway(start: str, end: str | None, error: CeilingError) -> str:
+    """Return the second in the middle of a window that holds too many rows."""
+    half = middle(start, end) if end else start
+    if half <= shift(whole_second(start), 0.5):
+        msg = (
+            f"more than {CEILING} rows share the second {start[:19]}Z. Qonto lists no more than "
+            "that for one query and cannot be asked for less than a second. Nothing was skipped: "
+            "the bookmark stays before them. Ask Qonto's support, or move start_date past them"
+        )
+        raise ListError(msg) from error
+    return half
+
+
+def _next_second(reached: str | None, end: str | None) -> str | None:
+    return end if reached is None or end is None else min(end, shift(whole_second(reached), 1))
+
+
+class _Memory:
+    """What has been emitted of a window, as far back as it can come again."""
+
+    def __init__(self, key: str, window: Bounds) -> None:
+        self.reached: str | None = None
+        """The latest key up to which the window is complete."""
+        self.emitted = 0
+        self._key = key
+        self._window = window
+        self._seen: dict[str, str] = {}
+        self._lower = window.start or ""
+        self._previous = ""
+
+    def restart(self) -> str | None:
+        """Return where to ask from, a second early; what follows must be in order from there."""
+        self._previous = ""
+        start = self.reached or self._window.start
+        if start is None:
+            return None
+        early = shift(whole_second(start), -1)
+        self._lower = max(early, self._window.start or "")
+        return early
+
+    def close(self, end: str | None) -> None:
+        """Note that everything up to the end of a window has been read."""
+        if end is not None and (self.reached is None or end > self.reached):
+            self.reached = end
+            self._forget()
+
+    def new(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows that lie in the window and have not been emitted."""
+        key, seen, end = self._key, self._seen, self._window.end
+        for row in rows:
+            at = row.get(key)
+            if at is None:
+                yield row
+                continue
+            if at < self._lower or (end is not None and at > end) or seen.get(row["id"]) == at:
+                continue
+            if at < self._previous:
+                msg = f"Qonto was asked for rows sorted by {key}, but sent them in another order"
+                raise ListError(msg)
+            self._previous = at
+            seen[row["id"]] = at
+            if self.reached is None or at > self.reached:
+                self.reached = at
+            self.emitted += 1
+            yield row
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget the rows that no restart can bring back."""
+        if self.reached is not None:
+            horizon = shift(whole_second(self.reached), -1)
+            self._seen = {row: at for row, at in self._seen.items() if at >= horizon}
+
+
+def merge(sequences: Sequence[Iterator[Row]], *, key: str) -> Iterator[Row]:
+    """Yield the rows of several ascending sequences as one, each row and key once."""
+    if len(sequences) == 1:
+        yield from sequences[0]
+        return
+    now, here = "", set[str]()
+    for row in heapq.merge(*sequences, key=lambda row: row.get(key) or ""):
+        at = row.get(key) or ""
+        if at != now:
+            now, here = at, set()
+        if row["id"] not in here:
+            here.add(row["id"])
+            yield row
+
+
+class _ListChangedError(Exception):
+    """The list changed while it was read by page number."""
+
+
+def read_numbered(
+    fetch: Callable[[int], Page],
+    *,
+    keys: Sequence[str],
+    pool: Pool,
+    on_count: Callable[[int], None] = lambda _count: None,
+    on_change: Callable[[bool], None] = lambda _again: None,
+) -> Iterator[Row]:
+    """Yield every row of a list that has neither a filter nor a fixed order.
+
+    A list whose count changes while it is read is read again; rows that were emitted and have
+    not changed since are not emitted twice.
+
+    Args:
+        fetch: Returns one page. May raise `PastTheEndError`.
+        keys: Names of the primary key's fields.
+        pool: Fetches the pages, if the first one says how many there are.
+        on_count: Is told how many rows there are.
+        on_change: Is told that the list changed, and whether it is read again.
+
+    Raises:
+        CeilingError: If the list holds more rows than Qonto lists.
+    """
+    emitted: dict[tuple[Any, ...], int] = {}
+    for reading in range(1, READINGS + 1):
+        try:
+            for page in _numbered_pages(fetch, pool, on_count):
+                fresh = False
+                for row in page.rows:
+                    identity = tuple(row.get(name) for name in keys)
+                    content = hash(repr(row))
+                    if emitted.get(identity) != content:
+                        fresh = True
+                        emitted[identity] = content
+                        yield row
+                if page.pages is None and not fresh:
+                    return  # a server without page numbers would send this page for ever
+        except _ListChangedError:
+            on_change(reading < READINGS)
+        else:
+            return
+
+
+def _numbered_pages(
+    fetch: Callable[[int], Page], pool: Pool, on_count: Callable[[int], None]
+) -> Iterator[Page]:
+    """Yield all pages of a list; raise `_ListChangedError` if they cannot be of the same list."""
+    page = fetch(1)
+    first, held = page, len(page.rows)
+    on_count(page.total or held)
+    yield page
+    try:
+        if page.pages is None:
+            while not page.is_last:
+                page = fetch(page.number + 1)
+                yield page
+            return
+        for page in pool.fetch_in_order(fetch, first.pages or 1):
+            if page.total != first.total:
+                raise _ListChangedError
+            held += len(page.rows)
+            yield page
+    except PastTheEndError:
+        if first.pages is None:
+            return
+        raise _ListChangedError from None
+    if first.total is not None and held != first.total:
+        raise _ListChangedError
+
+
+def read_newest_first(
+    fetch: Callable[[int], Page],
+    *,
+    key: str,
+    start: str | None,
+    on_count: Callable[[int], None] = lambda _count: None,
+    on_change: Callable[[bool], None] = lambda _again: None,
+) -> Generator[Row, None, bool]:
+    """Yield the rows of a list sorted descending by a key, down to a start.
+
+    A changed or new row moves to the front and only pushes others to later pages, so nothing is
+    lost; a deleted one pulls them forward, so a list that shrinks is read again.
+
+    Args:
+        fetch: Returns one page. May raise `PastTheEndError`.
+        key: Name of the sort key.
+        start: Rows with an earlier key are not needed, uniform; None reads everything.
+        on_count: Is told how many rows the whole list has.
+        on_change: Is told that the list shrank, and whether it is read again.
+
+    Returns:
+        Whether the list was read completely; if not, the bookmark must stay.
+
+    Raises:
+        CeilingError: If more rows than Qonto lists have to be read.
+    """
+    emitted: dict[str, str | None] = {}
+    for reading in range(1, READINGS + 1):
+        try:
+            yield from _down_to(start, fetch, key, emitted, on_count)
+        except _ListChangedError:
+            on_change(reading < READINGS)
+        else:
+            return True
+    return False
+
+
+def _down_to(
+    start: str | None,
+    fetch: Callable[[int], Page],
+    key: str,
+    emitted: dict[str, str | None],
+    on_count: Callable[[int], None],
+) -> Iterator[Row]:
+    """Yield the rows not yet emitted, newest first; raise `_ListChangedError` on a shrunk list."""
+    previous, in_order = "", True
+    for page in _pages_while_growing(fetch, on_count):
+        for row in page.rows:
+            at = row.get(key)
+            if row["id"] in emitted and emitted[row["id"]] == at:
+                continue
+            emitted[row["id"]] = at
+            if at is not None:
+                in_order = in_order and (not previous or at <= previous)
+                previous = at
+            if at is None or start is None or at >= start:
+                yield row
+        # Without the promised order, an old row says nothing about the rows that follow it.
+        if in_order and start is not None and previous and previous < start:
+            return
+
+
+def _pages_while_growing(
+    fetch: Callable[[int], Page], on_count: Callable[[int], None]
+) -> Iterator[Page]:
+    page = fetch(1)
+    on_count(page.total or 0)
+    yield page
+    while not page.is_last:
+        before = page.total or 0
+        try:
+            page = fetch(page.number + 1)
+        except PastTheEndError:
+            raise _ListChangedError from None
+        if page.total is not None and page.total < before:
+            raise _ListChangedError
+        yield page
