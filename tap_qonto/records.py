@@ -66,11 +66,9 @@ class Cleaner:
         keys: tuple[str, ...],
         warn: Callable[[str], None],
     ) -> None:
-        self._row = _Object(effective, stored, self._deviation)
+        self._notices = _Notices(warn, ADDITIONAL in effective.get("properties", {}))
+        self._row = _Object(effective, stored, self._notices)
         self._keys = keys
-        self._warn = warn
-        self._said: set[str] = set()
-        self._has_column = ADDITIONAL in effective.get("properties", {})
 
     def __call__(self, row: Any) -> Row:
         """Return the row, changed in place.
@@ -82,10 +80,9 @@ class Cleaner:
             msg = f"Qonto sent {_kind(row)} where a row was expected"
             raise RowError(msg)
         leftovers: Row = {}
-        unknown = self._row.clean(row, "", leftovers)
-        if unknown:
-            self._set_aside(row, unknown, leftovers)
-        if leftovers and self._has_column:
+        for name in self._row.clean(row, "", leftovers):
+            leftovers[name] = row.pop(name)
+        if leftovers and self._notices.has_column:
             row[ADDITIONAL] = leftovers
         for name in self._keys:
             if row.get(name) is None:
@@ -93,25 +90,33 @@ class Cleaner:
                 raise RowError(msg)
         return row
 
-    def _set_aside(self, row: Row, unknown: list[str], leftovers: Row) -> None:
-        for name in unknown:
-            leftovers[name] = row.pop(name)
-            if "field" not in self._said:
-                self._said.add("field")
-                where = f"kept in the column {ADDITIONAL}" if self._has_column else "dropped"
-                self._warn(
-                    f"Qonto sends the field {name!r}, which the catalog does not know; it and "
-                    f"other new fields are {where}"
-                )
 
-    def _deviation(self, path: str, found: str, promised: str) -> None:
-        """Warn of the first value that has another type than promised."""
-        if "type" not in self._said and _WOBBLING.isdisjoint(re.split(r"[.\[]", path)):
-            self._said.add("type")
-            self._warn(
-                f"Qonto sends {found} in the field {path!r} instead of {promised}; such values "
-                f"are converted, or kept as text in the column {ADDITIONAL}"
-            )
+class _Notices:
+    """Warns of each kind of deviation once per stream and run, and never tells a value."""
+
+    def __init__(self, warn: Callable[[str], None], has_column: bool) -> None:
+        self.has_column = has_column
+        self._warn = warn
+        self._said: set[str] = set()
+
+    def new_field(self, path: str) -> None:
+        if "field" in self._said:
+            return
+        self._said.add("field")
+        top = f"kept in the column {ADDITIONAL}" if self.has_column else "dropped"
+        self._warn(
+            f"Qonto sends the field {path!r}, which the catalog does not know. New fields inside "
+            f"an object are kept there; new columns are {top}"
+        )
+
+    def wrong_type(self, path: str, found: str, promised: str) -> None:
+        if "type" in self._said or not _WOBBLING.isdisjoint(re.split(r"[.\[]", path)):
+            return
+        self._said.add("type")
+        self._warn(
+            f"Qonto sends {found} in the field {path!r} instead of {promised}; such values are "
+            f"converted, or kept as text in the column {ADDITIONAL}"
+        )
 
 
 class _Field(NamedTuple):
@@ -134,16 +139,16 @@ class _Object:
         self,
         schema: Mapping[str, Any],
         stored: Mapping[str, Any],
-        deviation: Callable[[str, str, str], None],
+        notices: _Notices,
     ) -> None:
         marked = stored.get("properties") or {}
         self._fields = {
-            name: _field(field, marked.get(name), deviation)
+            name: _field(field, marked.get(name), notices)
             for name, field in (schema.get("properties") or {}).items()
             if field is not False and name != ADDITIONAL
         }
         self._dropped = frozenset(name for name, field in marked.items() if field is False)
-        self._deviation = deviation
+        self._notices = notices
 
     def clean(self, row: Row, path: str, leftovers: Row) -> list[str]:
         """Clean an object in place; return the names of the fields that its schema lacks.
@@ -160,13 +165,14 @@ class _Object:
             if field is None:
                 unknown.append(name)
             elif type(value) not in field.passing:
-                row[name] = _converted(field, value, path + name, leftovers, self._deviation)
+                row[name] = _converted(field, value, path + name, leftovers, self._notices)
         if unknown:
             for name in self._dropped.intersection(unknown):
                 del row[name]
                 unknown.remove(name)
             for name in unknown:
                 row[name] = without_links(row[name])
+                self._notices.new_field(path + name)
         return unknown
 
     def convert(self, value: Any, path: str, leftovers: Row) -> Row:
@@ -182,33 +188,31 @@ def _converted(
     value: Any,
     path: str,
     leftovers: Row,
-    deviation: Callable[[str, str, str], None],
+    notices: _Notices,
 ) -> Any:
     """Return the value in the promised type, or None and leave it, as text, to the leftovers."""
     try:
         converted = field.convert(value, path, leftovers)
     except ValueError:
         leftovers[path] = as_text(without_links(value))
-        deviation(path, _kind(value), field.promised)
+        notices.wrong_type(path, _kind(value), field.promised)
         return None
     if field.news:
-        deviation(path, _kind(value), field.promised)
+        notices.wrong_type(path, _kind(value), field.promised)
     return converted
 
 
-def _field(
-    schema: Mapping[str, Any], stored: Any, deviation: Callable[[str, str, str], None]
-) -> _Field:
+def _field(schema: Mapping[str, Any], stored: Any, notices: _Notices) -> _Field:
     """Return what to do with a field of the given schema."""
     null = frozenset({type(None)})
     stored = stored or {}
     kind, form = _type(schema), schema.get("format")
     if kind == "object":
-        inside = _Object(schema, stored, deviation)
+        inside = _Object(schema, stored, notices)
         return _Field("an object", null, inside.convert, news=False)
     if kind == "array":
-        item = _field(schema.get("items") or {}, stored.get("items"), deviation)
-        return _Field("an array", null, _array_of(item, deviation), news=False)
+        item = _field(schema.get("items") or {}, stored.get("items"), notices)
+        return _Field("an array", null, _array_of(item, notices), news=False)
     scalars = {
         ("string", form): _Field("text", null | {str}, _text),
         ("string", "date-time"): _Field("a timestamp", null, _timestamp, news=False),
@@ -228,9 +232,7 @@ def _type(schema: Mapping[str, Any]) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _array_of(
-    item: _Field, deviation: Callable[[str, str, str], None]
-) -> Callable[[Any, str, Row], list[Any]]:
+def _array_of(item: _Field, notices: _Notices) -> Callable[[Any, str, Row], list[Any]]:
     """Return what cleans the items of an array in place."""
 
     def convert(value: Any, path: str, leftovers: Row) -> list[Any]:
@@ -239,7 +241,7 @@ def _array_of(
         for position, element in enumerate(value):
             if type(element) not in item.passing:
                 where = f"{path}[{position}]"
-                value[position] = _converted(item, element, where, leftovers, deviation)
+                value[position] = _converted(item, element, where, leftovers, notices)
         return value
 
     return convert
@@ -269,10 +271,8 @@ def _integer(value: Any, path: str, _leftovers: Row) -> int:
 
 
 def _number(value: Any, path: str, _leftovers: Row) -> Decimal:
-    if isinstance(value, bool | dict | list):
-        raise ValueError(path)
     try:
-        number = Decimal(value)
+        number = Decimal("" if isinstance(value, bool | dict | list) else value)
     except InvalidOperation as error:
         raise ValueError(path) from error
     if not number.is_finite():
