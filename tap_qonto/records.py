@@ -37,9 +37,6 @@ _PRESIGNED = re.compile(
     re.IGNORECASE,
 )
 
-_NONE = type(None)
-
-
 _WOBBLING = frozenset({"account_number", "file_size", "vat_details"})
 """Fields that Qonto is known to send as text here and as a number there: no news to anybody."""
 
@@ -191,6 +188,9 @@ def _converted(
     notices: _Notices,
 ) -> Any:
     """Return the value in the promised type, or None and leave it, as text, to the leftovers."""
+    if value is None:
+        notices.wrong_type(path, "null", field.promised)
+        return None
     try:
         converted = field.convert(value, path, leftovers)
     except ValueError:
@@ -204,8 +204,8 @@ def _converted(
 
 def _field(schema: Mapping[str, Any], stored: Any, notices: _Notices) -> _Field:
     """Return what to do with a field of the given schema."""
-    null = frozenset({type(None)})
     stored = stored or {}
+    null = frozenset({type(None)} if "null" in stored.get("type", ["null"]) else ())
     kind, form = _type(schema), schema.get("format")
     if kind == "object":
         inside = _Object(schema, stored, notices)
