@@ -1,0 +1,499 @@
+"""Asking Qonto's API: the only file that knows HTTP.
+
+One `Client` serves a whole run. It adds the credentials and headers, keeps within the rate limit,
+bounds how many requests are under way, retries what may succeed later, and turns every answer
+either into decoded JSON or into an error whose message a person can act on at 3 a.m.: stream,
+path, status, the API's own code, never the body.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+
+import backoff
+import msgspec
+import requests
+from typing_extensions import override
+
+from tap_qonto.deadline import DeadlineAdapter
+from tap_qonto.pagination import CeilingError, Page, PastTheEndError, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from requests.auth import AuthBase
+
+PER_PAGE = 100
+"""Rows asked for per page; Qonto's maximum, and larger than some of its defaults."""
+
+TRIES = 6
+"""How often one request is sent in all before the run gives up."""
+
+_T = TypeVar("_T")
+
+
+class QontoError(Exception):
+    """A request that has no answer to work with; the message says what to do.
+
+    Args:
+        message: One sentence or two, without secrets and personal data.
+        status: HTTP status, if there was an answer.
+        code: The API's own error code, if there was one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class AnswerError(QontoError):
+    """Qonto answered with something else than its documentation promises."""
+
+
+class UnauthorizedError(QontoError):
+    """The credentials were refused (401)."""
+
+
+class NotReadableError(QontoError):
+    """The credentials may not read this (403), or the feature is not activated (404)."""
+
+
+class FaultError(QontoError):
+    """The request may succeed later: throttled, a server error, or no whole answer.
+
+    Args:
+        message: What happened.
+        status: HTTP status, if there was an answer.
+        code: The API's own error code, if there was one.
+        retry_after: Seconds that the server asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, code=code)
+        self.retry_after = retry_after
+
+
+class Query(NamedTuple):
+    """One GET request: what is asked, and for which stream."""
+
+    stream: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+
+
+class RateLimit:
+    """Keeps the requests of this process within Qonto's limits per IP address, in advance.
+
+    Qonto's documentation allows 1,000 requests in 10 seconds and 10,000 in 10 minutes.
+
+    Args:
+        share: The part of both limits that this process may use, for example 0.9.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._limiter: Any = None
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Return as soon as one more request is within the limits."""
+        with self._lock:
+            if self._limiter is None:
+                self._limiter = self._create()
+        self._limiter.try_acquire("qonto")
+
+    def _create(self) -> Any:
+        from pyrate_limiter import Limiter, Rate  # noqa: PLC0415 - 0.1 s that discovery can do without
+
+        return Limiter(
+            [
+                Rate(max(1, int(1_000 * self._share)), 10_000),
+                Rate(max(1, int(10_000 * self._share)), 600_000),
+            ],
+            buffer_ms=10,
+        )
+
+
+class Client:
+    """Answers queries of all streams of one run.
+
+    Args:
+        api_url: Base URL, version included, for example ``https://thirdparty.qonto.com/v2``.
+        auth: Adds the credentials to a request. Its method ``renew`` is told the Authorization
+            header of a refused request and returns whether another attempt is worth it.
+        headers: Headers of every request.
+        timeout: Seconds that one attempt may take, from connecting to the last byte.
+        concurrency: How many requests may be under way at once.
+        rate_limit: Is waited for before every request; None for no limit.
+        adapter: Carries the requests instead of the network.
+    """
+
+    def __init__(  # noqa: PLR0913 - each argument is one fact of the environment
+        self,
+        api_url: str,
+        *,
+        auth: AuthBase | None,
+        headers: Mapping[str, str],
+        timeout: float,
+        concurrency: int,
+        rate_limit: RateLimit | None = None,
+        adapter: requests.adapters.BaseAdapter | None = None,
+    ) -> None:
+        self._base = api_url.rstrip("/")
+        self._auth = auth
+        self._timeout = timeout
+        self._rate_limit = rate_limit
+        self._places = threading.BoundedSemaphore(concurrency)
+        self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="qonto")
+        self._early: dict[Query, Future[Any]] = {}
+        self._decoder = msgspec.json.Decoder(float_hook=Decimal)
+        self._session = requests.Session()
+        self._session.headers.update({"Accept": "application/json", **headers})
+        self._session.cookies.set_policy(_NoCookies())
+        self._session.auth = auth or _no_credentials
+        carrier = adapter or DeadlineAdapter(pool_maxsize=concurrency)
+        self._session.mount("https://", carrier)
+        self._session.mount("http://", carrier)
+        # Reading proxies and CA bundles from the environment anew for every request is costly.
+        self._settings = self._session.merge_environment_settings(self._base, {}, None, None, None)
+        self.concurrency = concurrency
+        self.proven = False
+        """Whether the credentials have been accepted in this run."""
+
+    @property
+    def pool(self) -> Pool:
+        """Fetches pages in the background."""
+        return Pool(self._executor.submit, self.concurrency)
+
+    def submit(self, work: Callable[..., _T], *args: Any) -> Future[_T]:
+        """Run something in the background, on the threads that fetch pages."""
+        return self._executor.submit(work, *args)
+
+    def close(self) -> None:
+        """Drop what is still waiting to be fetched and close the connections."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        """Return the client itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the client."""
+        self.close()
+
+    def ask_early(self, queries: Sequence[Query]) -> None:
+        """Fetch in the background what will be asked for soon; `get` then finds it."""
+        for query in queries:
+            if query not in self._early:
+                self._early[query] = self._executor.submit(self._get, query)
+
+    def get(self, query: Query) -> Any:
+        """Return the decoded JSON of one answer; numbers with a fraction are `Decimal`.
+
+        Raises:
+            QontoError: If there is no such answer; its subclasses say why.
+            CeilingError: If the query matches more rows than Qonto lists.
+            PastTheEndError: If the page lies beyond the last one.
+        """
+        early = self._early.pop(query, None)
+        return self._get(query) if early is None else early.result()
+
+    def page(self, query: Query, envelope: str, number: int, *, per_page: int = PER_PAGE) -> Page:
+        """Return one page of a list.
+
+        Args:
+            query: The list, without the parameters of the page.
+            envelope: The key that holds the rows.
+            number: Number of the page, from 1.
+            per_page: Rows asked for; 0 if the list knows no pages.
+
+        Raises:
+            AnswerError: If the answer holds no such list.
+            QontoError: As `get` does.
+            CeilingError: As `get` does.
+            PastTheEndError: As `get` does.
+        """
+        answer = self.get(paged(query, number, per_page) if per_page else query)
+        rows = answer.get(envelope) if isinstance(answer, dict) else None
+        if not isinstance(rows, list):
+            msg = f"{_what(query)} answered JSON without the list {envelope!r}"
+            raise AnswerError(msg, status=200)
+        meta = answer.get("meta")
+        if meta is None:
+            return Page(rows, number, full=0 < per_page <= len(rows))
+        if not isinstance(meta, dict):
+            msg = f"{_what(query)} answered a 'meta' that is no object"
+            raise AnswerError(msg, status=200)
+        return Page(
+            rows,
+            number,
+            pages=_count(query, meta, "total_pages"),
+            total=_count(query, meta, "total_count", "total"),
+            full=0 < per_page <= len(rows),
+        )
+
+    def _get(self, query: Query) -> Any:
+        def log(details: Any) -> None:
+            error: FaultError = details["exception"]
+            _logger.warning(
+                "%s: %s; trying again in %.1f s (attempt %d of %d)",
+                query.stream, error, details["wait"], details["tries"] + 1, TRIES,
+            )  # fmt: skip
+
+        attempt = backoff.on_exception(
+            _waits, FaultError, max_tries=TRIES, jitter=None, on_backoff=log, logger=None
+        )(self._attempt)
+        try:
+            return attempt(query)
+        except FaultError as error:
+            msg = (
+                f"{error}. Gave up after {TRIES} attempts; nothing is lost, the next run goes on "
+                "from the last state"
+            )
+            raise FaultError(msg, status=error.status, code=error.code) from None
+
+    def _attempt(self, query: Query) -> Any:
+        """Send one request, and once more if the credentials could be renewed."""
+        response = self._send(query)
+        if response.status_code == requests.codes.unauthorized:
+            refused = response.request.headers.get("Authorization", "")
+            if getattr(self._auth, "renew", lambda _refused: False)(refused):
+                response = self._send(query)
+        if response.status_code != requests.codes.ok:
+            raise _error(query, response)
+        try:
+            answer = self._decoder.decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise _not_json(query, response) from None
+        self.proven = True
+        return answer
+
+    def _send(self, query: Query) -> requests.Response:
+        request = requests.Request("GET", f"{self._base}{query.path}", params=list(query.params))
+        with self._places:
+            if self._rate_limit:
+                self._rate_limit.wait()
+            prepared = self._session.prepare_request(request)
+            try:
+                return self._session.send(
+                    prepared, timeout=self._timeout, allow_redirects=False, **self._settings
+                )
+            except requests.RequestException as error:
+                msg = f"{_what(query)} got no whole answer: {_reason(error)}"
+                raise FaultError(msg) from None
+
+
+def paged(query: Query, number: int, per_page: int = PER_PAGE) -> Query:
+    """Return the query for one page of a list."""
+    page = (("page", str(number)), ("per_page", str(per_page)))
+    return query._replace(params=(*query.params, *page))
+
+
+_logger = logging.getLogger("tap-qonto")
+
+
+def _what(query: Query) -> str:
+    return f"GET {query.path}"
+
+
+def _count(query: Query, meta: Mapping[str, Any], *names: str) -> int | None:
+    """Return a count of a `meta` object under the first of its known names.
+
+    Raises:
+        AnswerError: If it is there, but is no count.
+    """
+    for name in names:
+        value = meta.get(name)
+        if value is None:
+            continue
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if type(value) is not int or value < 0:
+            msg = f"{_what(query)} answered a 'meta' whose {name!r} is no count"
+            raise AnswerError(msg, status=200)
+        return value
+    return None
+
+
+def _waits() -> Generator[float, FaultError, None]:
+    """Yield the seconds to wait before the next attempt: what the server asks, else a backoff.
+
+    The wait doubles, and half of it is random, so that several processes do not come back
+    together. A 429 without `Retry-After` means that one of two windows is full, the shorter of
+    which lasts 10 seconds.
+    """
+    error = yield 0.0
+    wait = 0.0
+    while True:
+        wait = min(60.0, wait * 2 or (5.0 if error.status == requests.codes.too_many else 1.0))
+        if error.retry_after is not None:
+            error = yield error.retry_after
+        else:
+            error = yield wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
+
+
+def _error(query: Query, response: requests.Response) -> Exception:
+    """Return the error that an answer stands for."""
+    status = response.status_code
+    problem = _Problem.of(response)
+    said = f"{_what(query)} answered {status}{problem}"
+    code = problem.code
+    match status:
+        case 401:
+            return UnauthorizedError(said, status=status, code=code)
+        case 403 | 404:
+            return NotReadableError(said, status=status, code=code)
+        case 408 | 425 | 429 | 500 | 502 | 503 | 504:
+            return FaultError(said, status=status, code=code, retry_after=_retry_after(response))
+        case 422 if problem.is_ceiling:
+            return CeilingError(said)
+        case 422 if ("page", "1") not in query.params and "page" in dict(query.params):
+            return PastTheEndError(said)
+    if 300 <= status < 400:  # noqa: PLR2004 - all redirects
+        return AnswerError(
+            f"{said}: a redirect, which the API never sends. Check the settings environment and "
+            "api_url, and staging_token if this is the sandbox",
+            status=status,
+        )
+    if status > 500:  # noqa: PLR2004 - all server errors
+        return FaultError(said, status=status, code=code, retry_after=_retry_after(response))
+    return QontoError(said, status=status, code=code)
+
+
+def _not_json(query: Query, response: requests.Response) -> AnswerError:
+    kind = response.headers.get("Content-Type", "no content type").split(";")[0][:50]
+    hint = ""
+    if "html" in kind:
+        hint = (
+            ". The sandbox does this when the setting staging_token is missing or wrong; a proxy "
+            "may do it too"
+        )
+    return AnswerError(
+        f"{_what(query)} answered 200 with {kind} that is not valid JSON{hint}",
+        status=response.status_code,
+    )
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Return the seconds of a Retry-After header, at most 10 minutes; a date counts from now."""
+    value = response.headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - hardly ever needed
+
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), 600.0) if seconds == seconds else None  # noqa: PLR0124 - NaN
+
+
+def _reason(error: Exception) -> str:
+    """Say why a request failed, without its URL (whose query is nobody's business)."""
+    match error:
+        case requests.exceptions.SSLError():
+            return "the TLS certificate or connection was refused"
+        case requests.exceptions.ConnectTimeout():
+            return "no connection within request_timeout"
+        case requests.exceptions.Timeout():
+            return "not complete within request_timeout"
+        case requests.exceptions.ProxyError():
+            return "the proxy refused the connection"
+        case (
+            requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError()
+        ):
+            return "the connection broke in the middle of the answer"
+    text = repr(error)
+    if "NameResolutionError" in text or "getaddrinfo" in text:
+        return "the host name cannot be resolved"
+    if "refused" in text:
+        return "the connection was refused"
+    if "timed out" in text:
+        return "not complete within request_timeout"
+    return "the connection broke"
+
+
+class _Problem(NamedTuple):
+    """What an error body says, in whichever of Qonto's shapes."""
+
+    code: str = ""
+    detail: str = ""
+    trace: str = ""
+
+    @classmethod
+    def of(cls, response: requests.Response) -> _Problem:
+        """Read a body: `errors` as a list or an object, flat, the gateway's, or no JSON at all."""
+        trace = response.headers.get("X-Tyk-Trace-Id", "")
+        try:
+            body = msgspec.json.decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            body = None
+        if not isinstance(body, dict):
+            return cls(trace=_printable(trace))
+        errors = body.get("errors", body)
+        error = errors[0] if isinstance(errors, list) and errors else errors
+        if not isinstance(error, dict):
+            error = body
+        detail = error.get("detail") or error.get("message") or body.get("message")
+        return cls(
+            _printable(error.get("code")),
+            _printable(detail),
+            _printable(body.get("trace_id") or trace),
+        )
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Whether this is the refusal of a query that matches more rows than Qonto lists."""
+        return bool(_CEILING.search(f"{self.code} {self.detail}"))
+
+    @override
+    def __str__(self) -> str:
+        text = "".join(
+            f" {part}" for part in (self.code, self.detail and f"({self.detail})") if part
+        )
+        return f"{text} [trace {self.trace}]" if self.trace else text
+
+
+_CEILING = re.compile(r"search[_ ]limit|10[ _.,]?000", re.IGNORECASE)
+
+_PERSONAL = re.compile(r"[^\s@]+@[^\s@]+|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b|https?://\S+")
+"""E-mail addresses, IBANs and links, which have no place in a log."""
+
+
+def _printable(value: Any) -> str:
+    """Return a text of the server fit for a log: one line, short, nothing personal."""
+    if not isinstance(value, str):
+        return ""
+    line = "".join(character if character.isprintable() else " " for character in value)
+    return _PERSONAL.sub("***", line)[:200].strip()
+
+
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from looking for credentials in ~/.netrc."""
+    return request
+
+
+class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined, misc]
+    """Accepts no cookie: every request stands for itself."""
+
+    def set_ok(self, *_: object) -> bool:
+        return False

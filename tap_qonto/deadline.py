@@ -1,0 +1,109 @@
+"""Answers that end in time: an adapter for requests that bounds a whole answer, not each byte.
+
+The timeout of a socket only bounds the wait for the next byte, so a server that sends one byte a
+second could hold a run for ever.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import TYPE_CHECKING, Any
+
+from requests.adapters import HTTPAdapter
+from typing_extensions import override
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+if TYPE_CHECKING:
+    import socket
+
+    from _typeshed import WriteableBuffer
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Carries requests over the network; the read timeout bounds a whole answer."""
+
+    @override
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _SecureConnection if pool.scheme == "https" else _PlainConnection
+        return pool
+
+
+class _PlainConnection(HTTPConnection):
+    @override
+    def connect(self) -> None:
+        super().connect()
+        self.sock: Any = _Socket(self.sock)
+
+    @override
+    def getresponse(self) -> Any:
+        _start(self)
+        return super().getresponse()
+
+
+class _SecureConnection(HTTPSConnection):
+    @override
+    def connect(self) -> None:
+        super().connect()
+        self.sock: Any = _Socket(self.sock)
+
+    @override
+    def getresponse(self) -> Any:
+        _start(self)
+        return super().getresponse()
+
+
+def _start(connection: HTTPConnection) -> None:
+    """Start the clock of the answer that a connection is about to read."""
+    timeout = connection.timeout
+    if isinstance(connection.sock, _Socket):
+        seconds = timeout if isinstance(timeout, int | float) else float("inf")
+        connection.sock.deadline = time.monotonic() + seconds
+
+
+class _Socket:
+    """A connected socket whose reads must all end at a deadline.
+
+    Args:
+        sock: The socket, plain or TLS.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.deadline = float("inf")
+        """By the monotonic clock, in seconds."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def makefile(self, _mode: str, *_: Any, **__: Any) -> io.BufferedReader:
+        """Return the file that http.client reads answers from."""
+        return io.BufferedReader(_Reader(self, self._sock), 65_536)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, owner: _Socket, sock: socket.socket) -> None:
+        super().__init__()
+        self._owner = owner
+        self._sock = sock
+        # As long as this file is open, closing the connection leaves the socket to its reader.
+        self._hold = sock.makefile("rb", buffering=0)
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        left = self._owner.deadline - time.monotonic()
+        if left <= 0:
+            msg = "timed out"
+            raise TimeoutError(msg)
+        self._sock.settimeout(None if left == float("inf") else left)
+        return self._sock.recv_into(buffer)
+
+    @override
+    def close(self) -> None:
+        self._hold.close()
+        super().close()
