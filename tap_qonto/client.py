@@ -174,6 +174,8 @@ class Client:
         self.concurrency = concurrency
         self.proven = False
         """Whether the credentials have been accepted in this run."""
+        self.on_proven: Callable[[], None] = lambda: None
+        """Is called when that happens."""
 
     @property
     def pool(self) -> Pool:
@@ -240,13 +242,11 @@ class Client:
         if not isinstance(meta, dict):
             msg = f"{_what(query)} answered a 'meta' that is no object"
             raise AnswerError(msg, status=200)
-        return Page(
-            rows,
-            number,
-            pages=_count(query, meta, "total_pages"),
-            total=_count(query, meta, "total_count", "total"),
-            full=0 < per_page <= len(rows),
-        )
+        total = _count(query, meta, "total_count", "total")
+        pages = _count(query, meta, "total_pages")
+        if pages is None and total is not None and per_page:
+            pages = -(-total // per_page)
+        return Page(rows, number, pages=pages, total=total, full=0 < per_page <= len(rows))
 
     def _get(self, query: Query) -> Any:
         def log(details: Any) -> None:
@@ -281,7 +281,9 @@ class Client:
             answer = self._decoder.decode(response.content)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise _not_json(query, response) from None
-        self.proven = True
+        if not self.proven:
+            self.proven = True
+            self.on_proven()
         return answer
 
     def _send(self, query: Query) -> requests.Response:

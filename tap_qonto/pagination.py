@@ -213,6 +213,11 @@ def _next_second(reached: str | None, end: str | None) -> str | None:
     return end if reached is None or end is None else min(end, shift(whole_second(reached), 1))
 
 
+def restart(key: str | None) -> str | None:
+    """Return the bound to ask for so that no reading of it leaves out a row with this key."""
+    return None if key is None else shift(whole_second(key), -1)
+
+
 class _Memory:
     """What has been emitted of a window, as far back as it can come again."""
 
@@ -229,11 +234,8 @@ class _Memory:
     def restart(self) -> str | None:
         """Return where to ask from, a second early; what follows must be in order from there."""
         self._previous = ""
-        start = self.reached or self._window.start
-        if start is None:
-            return None
-        early = shift(whole_second(start), -1)
-        self._lower = max(early, self._window.start or "")
+        early = restart(self.reached or self._window.start)
+        self._lower = max(early or "", self._window.start or "")
         return early
 
     def close(self, end: str | None) -> None:

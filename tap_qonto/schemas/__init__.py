@@ -8,3 +8,47 @@ fields without notice; rows are closed, and a field that a row gains goes into t
 A property whose schema is ``false`` is one that Qonto sends and the tap withholds: links that
 carry their own permission and expire, and secrets. It is part of no record and of no catalog.
 """
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+
+@cache
+def promised(stream: str) -> dict[str, Any]:
+    """Return a stream's schema as its file has it."""
+    text = resources.files(__package__).joinpath(f"{stream}.json").read_bytes()
+    schema: dict[str, Any] = msgspec.json.decode(text)
+    return schema
+
+
+def emitted(stream: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return a stream's schema as targets get it.
+
+    Withheld properties are gone, and everything but the key is nullable: should Qonto break a
+    promise one night, the row still fits the table.
+    """
+    schema = _open(promised(stream))
+    for key in keys:
+        schema["properties"][key] = promised(stream)["properties"][key]
+    return schema | {"type": "object"}
+
+
+def _open(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema without withheld properties, in which null is allowed everywhere."""
+    copy = dict(schema)
+    kinds = copy.get("type", [])
+    names = [kinds] if isinstance(kinds, str) else list(kinds)
+    if names:
+        copy["type"] = names if "null" in names else [*names, "null"]
+    if "properties" in copy:
+        copy["properties"] = {
+            name: _open(inner) for name, inner in copy["properties"].items() if inner is not False
+        }
+    if isinstance(copy.get("items"), dict):
+        copy["items"] = _open(copy["items"])
+    return copy

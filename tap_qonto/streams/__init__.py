@@ -1,0 +1,72 @@
+"""The streams, one module per product area."""
+
+from __future__ import annotations
+
+from tap_qonto.streams.integrations import WebhookSubscriptions
+from tap_qonto.streams.invoicing import (
+    ClientInvoices,
+    Clients,
+    CreditNotes,
+    EinvoicingSettings,
+    Products,
+    Quotes,
+)
+from tap_qonto.streams.organization import (
+    BankAccounts,
+    Labels,
+    Memberships,
+    Organization,
+    Subscription,
+    Teams,
+)
+from tap_qonto.streams.payments import (
+    DirectDebitCollections,
+    DirectDebitMandates,
+    DirectDebitSubscriptions,
+    PaymentLinkPayments,
+    PaymentLinks,
+    Terminals,
+)
+from tap_qonto.streams.spending import Cards, Requests, SupplierInvoices
+from tap_qonto.streams.transactions import CashFlowCategories, Statements, Transactions
+from tap_qonto.streams.transfers import (
+    Beneficiaries,
+    BulkTransfers,
+    InternationalBeneficiaries,
+    RecurringTransfers,
+    SepaTransfers,
+)
+
+STREAMS = (
+    Organization,
+    BankAccounts,
+    Transactions,
+    Labels,
+    Memberships,
+    Teams,
+    Beneficiaries,
+    SepaTransfers,
+    BulkTransfers,
+    RecurringTransfers,
+    InternationalBeneficiaries,
+    Statements,
+    Cards,
+    Requests,
+    CashFlowCategories,
+    Subscription,
+    ClientInvoices,
+    CreditNotes,
+    Quotes,
+    Products,
+    Clients,
+    SupplierInvoices,
+    EinvoicingSettings,
+    PaymentLinks,
+    PaymentLinkPayments,
+    Terminals,
+    WebhookSubscriptions,
+    DirectDebitMandates,
+    DirectDebitSubscriptions,
+    DirectDebitCollections,
+)
+"""Every stream, in the order of Qonto's own documentation."""

@@ -1,0 +1,281 @@
+"""The settings as a form, and what makes them fit together.
+
+Names, defaults and sentences are repeated by ``meltano.yml``, ``plugin.yaml`` and README; a test
+holds them equal.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from singer_sdk import typing as th
+
+from tap_qonto.instants import FLOOR, uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+API_URLS = {
+    "production": "https://thirdparty.qonto.com/v2",
+    "sandbox": "https://thirdparty-sandbox.staging.qonto.co/v2",
+}
+"""Base URLs by environment, from Qonto's documentation."""
+
+SETTINGS = th.PropertiesList(
+    th.Property(
+        "login",
+        th.StringType,
+        title="Login",
+        description="API key: the login, which is the slug of your organization.",
+    ),
+    th.Property(
+        "secret_key",
+        th.StringType,
+        secret=True,
+        title="Secret key",
+        description="API key: the secret key. Both are shown in the Qonto app under "
+        "Integrations and Partnerships > API key.",
+    ),
+    th.Property(
+        "client_id",
+        th.StringType,
+        title="OAuth client ID",
+        description="OAuth: the client ID of your application.",
+    ),
+    th.Property(
+        "client_secret",
+        th.StringType,
+        secret=True,
+        title="OAuth client secret",
+        description="OAuth: the client secret of your application.",
+    ),
+    th.Property(
+        "refresh_token",
+        th.StringType,
+        secret=True,
+        title="OAuth refresh token",
+        description="OAuth: the first refresh token. Qonto replaces it at every use; the tap "
+        "keeps the current one in token_store. Not needed after tap-qonto-login.",
+    ),
+    th.Property(
+        "access_token",
+        th.StringType,
+        secret=True,
+        title="OAuth access token",
+        description="OAuth: an access token for a single run within its hour; it is not renewed.",
+    ),
+    th.Property(
+        "token_store",
+        th.StringType,
+        title="Token store",
+        description="File that keeps the current OAuth tokens. By default a file in the user's "
+        "state directory, named by organization and client.",
+    ),
+    th.Property(
+        "token_url",
+        th.StringType,
+        title="Token URL",
+        description="OAuth token endpoint, if it is not the one of the environment.",
+    ),
+    th.Property(
+        "organization_id",
+        th.StringType,
+        title="Organization ID",
+        description="ID of the organization to read, for OAuth users who belong to several.",
+    ),
+    th.Property(
+        "environment",
+        th.StringType,
+        default="production",
+        allowed_values=["production", "sandbox", "demo"],
+        title="Environment",
+        description="Where to read from: production, Qonto's sandbox, or the demo company inside "
+        "the tap, which needs neither credentials nor a network.",
+    ),
+    th.Property(
+        "demo_organization",
+        th.StringType,
+        default="demo",
+        title="Demo organization",
+        description="Name of the demo company; each name makes another company.",
+    ),
+    th.Property(
+        "staging_token",
+        th.StringType,
+        secret=True,
+        title="Staging token",
+        description="Sandbox only: the token that Qonto's sandbox wants with every request.",
+    ),
+    th.Property(
+        "api_url",
+        th.StringType,
+        title="API URL",
+        description="Base URL of the API, /v2 included, if it is not the one of the environment.",
+    ),
+    th.Property(
+        "start_date",
+        th.DateTimeType,
+        title="Start date",
+        description="Earliest updated_at of a first run. Dates before 2017-01-01, which Qonto "
+        "refuses, count as 2017-01-01. Without it everything is read.",
+    ),
+    th.Property(
+        "lookback_seconds",
+        th.IntegerType(minimum=0),
+        default=600,
+        title="Lookback",
+        description="Seconds before its bookmark at which an incremental run starts, for rows "
+        "that become visible late.",
+    ),
+    th.Property(
+        "bank_account_ids",
+        th.ArrayType(th.StringType),
+        title="Bank account IDs",
+        description="Read the transactions of these bank accounts only; unset means all.",
+    ),
+    th.Property(
+        "include_external_accounts",
+        th.BooleanType,
+        default=False,
+        title="Include external accounts",
+        description="Read the accounts of other banks that are connected in Qonto too.",
+    ),
+    th.Property(
+        "transaction_statuses",
+        th.ArrayType(th.StringType),
+        default=["pending", "declined", "completed"],
+        title="Transaction statuses",
+        description="Read the transactions that have one of these statuses.",
+    ),
+    th.Property(
+        "attachments_path",
+        th.StringType,
+        title="Attachments path",
+        description="Where documents are stored: a folder, or an fsspec URL such as "
+        "s3://bucket/folder. Unset: documents are listed, but not downloaded.",
+    ),
+    th.Property(
+        "attachments_max_bytes",
+        th.IntegerType(minimum=0),
+        default=50_000_000,
+        title="Attachments size limit",
+        description="Size in bytes above which a document is listed, but not downloaded.",
+    ),
+    th.Property(
+        "extract_facturx",
+        th.BooleanType,
+        default=True,
+        title="Extract Factur-X",
+        description="Read the electronic invoice (Factur-X, ZUGFeRD, XRechnung) inside "
+        "downloaded invoice PDFs.",
+    ),
+    th.Property(
+        "probative_attachments",
+        th.BooleanType,
+        default=False,
+        title="Probative attachments",
+        description="Also store the signed (PAdES) copy of a transaction's attachments, at one "
+        "request each.",
+    ),
+    th.Property(
+        "concurrency",
+        th.IntegerType(minimum=1, maximum=64),
+        default=8,
+        title="Concurrency",
+        description="How many requests may be under way at once.",
+    ),
+    th.Property(
+        "rate_limit_share",
+        th.NumberType(exclusive_minimum=0),
+        default=0.9,
+        title="Rate limit share",
+        description="Part of Qonto's rate limit (1,000 requests in 10 seconds and 10,000 in 10 "
+        "minutes per IP address) that this process may use.",
+    ),
+    th.Property(
+        "request_timeout",
+        th.NumberType(exclusive_minimum=0),
+        default=60,
+        title="Request timeout",
+        description="Seconds that one attempt of a request may take, to the last byte.",
+    ),
+    th.Property(
+        "user_agent",
+        th.StringType,
+        title="User agent",
+        description="User-Agent header; by default the tap's name and version.",
+    ),
+    additional_properties=False,
+)
+
+
+def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each thing about a configuration that cannot work.
+
+    No sentence holds the value of a setting, which might be a secret in the wrong place.
+
+    Args:
+        config: The configuration.
+        known: Name and JSON Schema of every setting, those of the SDK included.
+    """
+    yield from (
+        f"The setting {name!r} does not exist; tap-qonto --about lists all settings"
+        for name in config
+        if name not in known
+    )
+    if (start := config.get("start_date")) is not None:
+        try:
+            uniform(start)
+        except (TypeError, ValueError):
+            yield "Set start_date to an ISO 8601 date, for example 2024-01-01"
+    for name in ("api_url", "token_url"):
+        if isinstance(url := config.get(name), str) and not _is_safe(url):
+            yield (
+                f"Set {name} to an https:// URL; plain http:// would show the credentials to the "
+                "network, and is accepted for this machine (127.0.0.1, localhost) only"
+            )
+    if config.get("environment") == "sandbox" and not config.get("staging_token"):
+        yield "Set staging_token, which the sandbox wants with every request"
+    if config.get("transaction_statuses") == []:
+        yield "Set transaction_statuses to at least one status, or leave it out"
+    if config.get("bank_account_ids") == []:
+        yield "Set bank_account_ids to at least one ID, or leave it out to read all accounts"
+
+
+def wrong_value(name: str, schema: Mapping[str, Any]) -> str:
+    """Return the sentence for a setting whose value does not fit its schema."""
+    if "enum" in schema:
+        return f"Set {name} to one of: {', '.join(map(str, schema['enum']))}"
+    kinds = schema.get("type", [])
+    kind = next((kind for kind in kinds if kind != "null"), "value")
+    limits = {
+        "minimum": "of at least",
+        "exclusiveMinimum": "greater than",
+        "maximum": "of at most",
+    }
+    bounds = " and ".join(f"{word} {schema[key]}" for key, word in limits.items() if key in schema)
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"Set {name} to {article} {kind} {bounds}".rstrip()
+
+
+def start_instant(config: Mapping[str, Any]) -> str | None:
+    """Return the start date, uniform and no earlier than Qonto accepts."""
+    start = config.get("start_date")
+    return max(uniform(start), FLOOR) if start else None
+
+
+def _is_safe(url: str) -> bool:
+    """Return whether credentials may be sent to a URL."""
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return bool(parts.hostname)
+    return parts.scheme == "http" and _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,82 @@
+"""The company itself: its accounts, people, teams, labels and price plan."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from tap_qonto.streams.base import Listed, Single
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from singer_sdk.helpers import types
+
+    from tap_qonto.client import Query
+    from tap_qonto.pagination import Row
+
+
+class Organization(Single):
+    """The company that the credentials belong to, with its bank accounts embedded."""
+
+    name = "organization"
+    path = "/organization"
+
+    @override
+    def rows(self, context: types.Context | None) -> Iterator[Row]:
+        yield self.clean(deepcopy(self.tap.organization), context)
+
+    @override
+    def first_queries(self) -> Sequence[Query]:
+        return ()
+
+
+class BankAccounts(Listed):
+    """Bank accounts, closed ones included; with `include_external_accounts` other banks' too."""
+
+    name = "bank_accounts"
+    path = "/bank_accounts"
+
+    @override
+    def rows(self, context: types.Context | None) -> Iterator[Row]:
+        listed = set()
+        for row in super().rows(context):
+            listed.add(row["id"])
+            yield row
+        if self.tap.external_accounts:
+            organization = self.tap.organization
+            for account in organization.get("bank_accounts") or ():
+                if account.get("id") not in listed:
+                    row = {**account, "organization_id": organization.get("id")}
+                    yield self.clean(row, context)
+
+
+class Memberships(Listed):
+    """Members of the company; holds personal data."""
+
+    name = "memberships"
+    path = "/memberships"
+
+
+class Teams(Listed, scope="team.read"):
+    """Teams that members belong to."""
+
+    name = "teams"
+    path = "/teams"
+
+
+class Labels(Listed):
+    """Labels put on transactions; a label may have a parent."""
+
+    name = "labels"
+    path = "/labels"
+
+
+class Subscription(Single, envelope="plan", scope="subscription.read"):
+    """The company's Qonto price plan; no row without an active plan."""
+
+    name = "subscription"
+    path = "/subscription"
+    primary_keys = ("code",)
