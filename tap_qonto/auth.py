@@ -24,13 +24,13 @@ from tap_qonto.tokens import (
     GRACE,
     REFRESH_TOKEN_DAYS,
     CredentialError,
+    DamagedStoreError,
     Intent,
     NoAnswerError,
     RefusedError,
     Stored,
     TokenEndpoint,
     TokenStore,
-    UnreadableStoreError,
     fingerprint,
     insecure,
     sendable,
@@ -283,7 +283,7 @@ class OAuth(AuthBase):
         try:
             try:
                 held = self._usable(self._store.read(), rejected)
-            except UnreadableStoreError:
+            except DamagedStoreError:
                 held = None
             if held is None:
                 with self._store.locked(self._lock_timeout):
@@ -299,11 +299,16 @@ class OAuth(AuthBase):
         """Read the store, or fall back to the seed if the store is damaged and there is one."""
         try:
             return self._store.read()
-        except UnreadableStoreError as error:
+        except DamagedStoreError as error:
             if self._seed is None:
-                msg = f"{error} tap-qonto-login writes a new one."
+                msg = f"{error} Run tap-qonto-login, which writes a new one."
                 raise CredentialError(msg) from error
-            logger.warning("%s The configured refresh_token is tried instead.", error)
+            aside = self._store.set_aside()
+            logger.warning(
+                "%s The configured refresh_token is tried instead; the old file is now %s.",
+                error,
+                aside,
+            )
             return None
 
     def _usable(self, stored: Stored | None, rejected: str | None) -> Stored | None:

@@ -345,8 +345,8 @@ class Stored:
     intent: Intent | None = None
 
 
-class UnreadableStoreError(CredentialError):
-    """The token store exists but what it holds cannot be used."""
+class DamagedStoreError(CredentialError):
+    """The token store can be read, but not understood."""
 
 
 class TokenStore:
@@ -365,21 +365,25 @@ class TokenStore:
         Reading needs no lock: the file is replaced in one step.
 
         Raises:
-            UnreadableStoreError: If the file cannot be read or was not written by this class.
+            DamagedStoreError: If the file was not written by this class, or only in part.
+            CredentialError: If the file cannot be read.
         """
         try:
             text = self.path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise UnreadableStoreError(self._sentence("cannot be read", _why(error))) from error
+            raise CredentialError(self._sentence("cannot be read", _why(error))) from error
         if not text.strip():
             return None
         try:
             return _decode(json.loads(text))
         except (KeyError, OverflowError, RecursionError, TypeError, ValueError):
-            why = "it is damaged, or written by another program or a newer version"
-            raise UnreadableStoreError(self._sentence("cannot be used", why)) from None
+            msg = (
+                f"The token store {self.path} is damaged, or was written by another program or by "
+                "a newer version of tap-qonto."
+            )
+            raise DamagedStoreError(msg) from None
 
     def write(self, stored: Stored) -> None:
         """Replace the store: write aside, flush to the disk, rename. The caller holds the lock.
@@ -407,6 +411,21 @@ class TokenStore:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)
             raise CredentialError(self._sentence("cannot be written", _why(error))) from error
+
+    def set_aside(self) -> Path:
+        """Rename a damaged store, whatever it is, instead of losing it. The caller holds the lock.
+
+        Returns:
+            Its new name.
+
+        Raises:
+            CredentialError: If it cannot be renamed.
+        """
+        target = Path(os.path.realpath(self.path))
+        try:
+            return target.replace(target.with_name(f"{target.name}.damaged"))
+        except OSError as error:
+            raise CredentialError(self._sentence("cannot be replaced", _why(error))) from error
 
     @contextlib.contextmanager
     def locked(self, timeout: float) -> Iterator[None]:
