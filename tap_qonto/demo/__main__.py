@@ -28,7 +28,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--login", help="API key's login; the key is then required")
     parser.add_argument("--secret-key", help="API key's secret; the key is then required")
-    parser.add_argument("--staging-token", help="required in X-Qonto-Staging-Token, as on the sandbox")
+    parser.add_argument(
+        "--staging-token", help="required in X-Qonto-Staging-Token, as on the sandbox"
+    )
     parser.add_argument("--oauth", action="store_true", help="also accept OAuth, and issue tokens")
     parser.add_argument("--client-id", default="demo-client", help="the OAuth application")
     parser.add_argument("--client-secret", default="demo-secret", help="and its secret")

@@ -71,9 +71,7 @@ class Response:
 class _RefusalError(Exception):
     """The request is answered with an error."""
 
-    def __init__(
-        self, status: int, code: str, detail: str, parameter: str | None = None
-    ) -> None:
+    def __init__(self, status: int, code: str, detail: str, parameter: str | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.item: Row = {"code": code, "detail": detail}
@@ -98,7 +96,7 @@ class Api:
         staging_token: str | None = None,
         ceiling: int = 10_000,
         count: Literal["capped", "true"] = "capped",
-        page_limit: int = 100,
+        page_limit: int | None = None,
         status_reading: Literal["all", "first", "last"] = "all",
         bounds: Literal["[]", "[)", "(]", "()"] = "[]",
         bounds_unit: Literal["millisecond", "second"] = "millisecond",
@@ -114,7 +112,8 @@ class Api:
             staging_token: What `X-Qonto-Staging-Token` must say, as on the sandbox.
             ceiling: Rows beyond which a list refuses to page.
             count: Whether `total_count` of such a list stops at the ceiling.
-            page_limit: Rows of a page at most; a larger `per_page` is lowered silently.
+            page_limit: Rows of a page at most; a larger `per_page`, though within what the path
+                allows, is lowered silently.
             status_reading: Which of several `status[]` of transactions counts.
             bounds: Whether `_from` and `_to` keep rows that equal them.
             bounds_unit: What moments are cut to before they are compared with a bound.
@@ -170,8 +169,6 @@ class Api:
             )
         try:
             self._admit(request, path)
-            if request.method != "GET":
-                raise _RefusalError(405, "method_not_allowed", "the demo company can only be read")
             with self.company.lock:
                 return self._json(200, self._read(path, request))
         except _RefusalError as refusal:
@@ -191,6 +188,11 @@ class Api:
     # -- admission ----------------------------------------------------------------------------
 
     def _admit(self, request: Request, path: str) -> None:
+        self._check_credentials(request, path)
+        if request.method != "GET":
+            raise _RefusalError(405, "method_not_allowed", "the demo company can only be read")
+
+    def _check_credentials(self, request: Request, path: str) -> None:
         if self._authorization is None and self._oauth is None:
             return
         header = _header(request, "authorization") or ""
@@ -209,15 +211,7 @@ class Api:
             if request.path == "/oauth2/auth":
                 place = oauth.authorize(dict(request.query))
                 return Response(302, {"Location": place, "Content-Type": "text/plain"}, b"")
-            if request.method != "POST":
-                code, description = "invalid_request", "the token endpoint takes POST"
-                raise GrantError(code, description, 405)
-            kind = (_header(request, "content-type") or "").partition(";")[0]
-            if kind != "application/x-www-form-urlencoded":
-                code, description = "invalid_request", "the body must be form-urlencoded"
-                raise GrantError(code, description)
-            form = dict(parse_qsl(request.body.decode("ascii", "replace")))
-            return self._json(200, oauth.grant(form), {"Cache-Control": "no-store"})
+            return self._json(200, oauth.grant(_form(request)), {"Cache-Control": "no-store"})
         except GrantError as refusal:
             body = {"error": refusal.code, "error_description": str(refusal)}
             return self._json(refusal.status, body)
@@ -303,9 +297,7 @@ class Api:
             raise _RefusalError(404, "not_found", "The record was not found")
         return row
 
-    def _parameters(
-        self, allowed: Mapping[str, Parameter], request: Request, *, ignore: Iterable[str] = ()
-    ) -> dict[str, Any]:
+    def _parameters(self, allowed: Mapping[str, Parameter], request: Request) -> dict[str, Any]:
         """Return the values of the query by name, lists for parameters that may be repeated.
 
         Raises:
@@ -315,8 +307,6 @@ class Api:
         for name, text in request.query:
             parameter = allowed.get(name)
             if parameter is None:
-                if name in ignore:
-                    continue
                 raise _RefusalError(
                     400, "unknown_parameter", f"{name} is not a parameter of this resource", name
                 )
@@ -395,9 +385,7 @@ class Api:
             path, self.company.version(listing.collection), asked.now // moments.DAY,
             tuple(sorted((name, str(value)) for name, value in decided.items())),
         )  # fmt: skip
-        return self._remembered(
-            key, lambda: self._sorted(path, listing, asked, parent)
-        )
+        return self._remembered(key, lambda: self._sorted(path, listing, asked, parent))
 
     def _remembered(self, key: tuple[object, ...], make: Callable[[], list[Any]]) -> list[Any]:
         found = self._lists.get(key)
@@ -434,18 +422,16 @@ class Api:
                 kept.reverse()
         return kept
 
-    def _page(
-        self, listing: Listing, values: Mapping[str, Any], total: int
-    ) -> tuple[slice, Row]:
+    def _page(self, listing: Listing, values: Mapping[str, Any], total: int) -> tuple[slice, Row]:
         """Return which rows a page shows, and its `meta`.
 
         Raises:
             _RefusalError: The page lies behind the last one or beyond the ceiling (422).
         """
         page = int(values.get("page", values.get("current_page", 1)))
-        per_page = min(int(values.get("per_page", listing.per_page)), self._page_limit)
-        if listing.most > 100 and self._page_limit >= 100:  # noqa: PLR2004 - the usual limit
-            per_page = int(values.get("per_page", listing.per_page))
+        per_page = int(values.get("per_page", listing.per_page))
+        if self._page_limit is not None:
+            per_page = min(per_page, self._page_limit)
         if total > self._ceiling and page * per_page > self._ceiling:
             detail = f"more than {self._ceiling} rows match; narrow the search"
             raise _RefusalError(422, "search_limit_reached", detail, "page")
@@ -460,7 +446,6 @@ class Api:
         """Return a row as its path shows it: with links, in the older form, without helpers."""
         if path == "/statements":
             file = dict(row["file"])
-            # Hidden when a test has put a row without a file.
             file["file_url"] = self._link(request, row["id"])
             row = {**row, "file": file}
             row.pop("iban", None)
@@ -548,7 +533,7 @@ class Api:
             if name == key:
                 first, end = bisect_left(order.keys, least), bisect_left(order.keys, most)
             else:
-                tests.append((name, least, most))  # type: ignore[arg-type]  # one of the four
+                tests.append((name, least, most))
         rest = {
             name: value
             for name, value in values.items()
@@ -723,6 +708,22 @@ def _known(path: str) -> bool:
         return listing.item is not None
     grandparent = parent.rpartition("/")[0]
     return (grandparent, last) in (("/transactions", "attachments"), ("/payment_links", "payments"))
+
+
+def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a token request.
+
+    Raises:
+        GrantError: It is no form.
+    """
+    if request.method != "POST":
+        code, description = "invalid_request", "the token endpoint takes POST"
+        raise GrantError(code, description, 405)
+    kind = (_header(request, "content-type") or "").partition(";")[0]
+    if kind != "application/x-www-form-urlencoded":
+        code, description = "invalid_request", "the body must be form-urlencoded"
+        raise GrantError(code, description)
+    return dict(parse_qsl(request.body.decode("ascii", "replace")))
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from tap_qonto.demo.ledger import Event
     from tap_qonto.demo.rows import Row
 
 _BUILDERS: Final[dict[str, Callable[[Company], Iterator[Row]]]] = {
@@ -109,7 +110,9 @@ class Company:
         self.slug = f"{organization.as_mailbox(self.legal_name).replace('.', '-')}-{number}"
         self.organization_id = formula.uuid("organization", 0)
         self.legal_number = str(500_000_000 + formula.number("legal number", 0, 400_000_000))
-        self.vat_number = f"FR{(12 + 3 * (int(self.legal_number) % 97)) % 97:02d}{self.legal_number}"
+        self.vat_number = (
+            f"FR{(12 + 3 * (int(self.legal_number) % 97)) % 97:02d}{self.legal_number}"
+        )
         self.accounts = organization.accounts(formula, self.slug, transactions, accounts)
         self.imported_invoices = invoicing.imported_ids(self)
         self.lock = RLock()
@@ -141,7 +144,7 @@ class Company:
             members=[self.formula.uuid("membership", n) for n in range(organization.EMPLOYEES)],
         )
 
-    def _events(self) -> Iterator[payments.Event]:
+    def _events(self) -> Iterator[Event]:
         yield from invoicing.payments_of_invoices(self)
         yield from invoicing.payments_to_suppliers(self)
         yield from payments.events(self)
@@ -388,7 +391,11 @@ class Company:
         for kind in ("credit_note_pdf", "quote_pdf", "request_document"):
             number = formula.find(kind, uuid)
             if number is not None and number < _DOCUMENT_NUMBERS[kind]:
-                lines = [self.legal_name, kind.replace("_pdf", "").replace("_", " "), str(number + 1)]
+                lines = [
+                    self.legal_name,
+                    kind.replace("_pdf", "").replace("_", " "),
+                    str(number + 1),
+                ]
                 return documents.pdf(lines, self._size(kind, number), identity)
         row = self.attachment(uuid)
         if row is None:

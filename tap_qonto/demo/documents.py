@@ -1,4 +1,4 @@
-"""The bytes of documents: PDF, PNG and Factur-X, written by hand so that they are the same always."""
+"""The bytes of documents: PDF, PNG and Factur-X, written so that they never change."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ SMALLEST: Final = 1_600
 """Bytes below which `pdf` and `png` cannot promise an exact size."""
 
 _PAGE = "/MediaBox [0 0 595 842] /Resources << /Font << /F1 4 0 R >> >>"
+
+_FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 
 
 def _stream(dictionary: str, body: bytes) -> bytes:
@@ -50,11 +52,14 @@ def _assemble(objects: Sequence[bytes], identity: int) -> bytes:
     start = len(out)
     out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     out += b"".join(b"%010d 00000 n \n" % place for place in places)
-    out += b"trailer\n<< /Size %d /Root 1 0 R /ID [<%032x> <%032x>] >>\nstartxref\n%010d\n%%%%EOF\n" % (
-        len(objects) + 1,
-        identity,
-        identity,
-        start,
+    out += (
+        b"trailer\n<< /Size %d /Root 1 0 R /ID [<%032x> <%032x>] >>\nstartxref\n%010d\n%%%%EOF\n"
+        % (
+            len(objects) + 1,
+            identity,
+            identity,
+            start,
+        )
     )
     return bytes(out)
 
@@ -74,7 +79,7 @@ def pdf(lines: Sequence[str], size: int, identity: int) -> bytes:
                 b"<< /Type /Catalog /Pages 2 0 R >>",
                 b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
                 f"<< /Type /Page /Parent 2 0 R {_PAGE} /Contents 5 0 R >>".encode(),
-                b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+                _FONT,
                 _stream("", _page(lines)),
                 _stream("/Type /DemoFilling", filling),
             ],
@@ -92,7 +97,9 @@ def png(size: int, identity: int) -> bytes:
     pixels = b"".join(b"\0" + source.randbytes(side) for _ in range(side))
 
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
     tail = chunk(b"IDAT", zlib.compress(pixels, 0)) + chunk(b"IEND", b"")
@@ -338,16 +345,17 @@ def facturx(invoice: Invoice, identity: int) -> bytes:
     """Return the invoice as a PDF that carries its own XML as `factur-x.xml`."""
     xml = cross_industry_invoice(invoice)
     packed = zlib.compress(xml, 9)
-    compact = invoice.issued.replace("-", "")
+    modified = invoice.issued.replace("-", "")
+    parameters = f"/Params << /Size {len(xml)} /ModDate (D:{modified}000000Z) >>"
     taxes = invoice.taxes()
     net = sum(basis for basis, _ in taxes.values())
     vat = sum(tax for _, tax in taxes.values())
+    seller = invoice.seller
     lines = [
         f"FACTURE {invoice.number}",
         f"Date : {invoice.issued}    Échéance : {invoice.due}",
         "",
-        f"{invoice.seller.name}, {invoice.seller.street}, {invoice.seller.zip_code} "
-        f"{invoice.seller.city}",
+        f"{seller.name}, {seller.street}, {seller.zip_code} {seller.city}",
         f"À : {invoice.buyer.name}, {invoice.buyer.zip_code} {invoice.buyer.city}",
         "",
         *(
@@ -364,21 +372,26 @@ def facturx(invoice: Invoice, identity: int) -> bytes:
     title = f"Facture {invoice.number}"
     return _assemble(
         [
-            b"<< /Type /Catalog /Pages 2 0 R /Lang (fr-FR) /MarkInfo << /Marked true >> "
-            b"/Metadata 8 0 R /Names << /EmbeddedFiles << /Names [(factur-x.xml) 6 0 R] >> >> "
-            b"/AF [6 0 R] /PageMode /UseAttachments >>",
+            (
+                b"<< /Type /Catalog /Pages 2 0 R /Lang (fr-FR) /MarkInfo << /Marked true >> "
+                b"/Metadata 8 0 R /Names << /EmbeddedFiles << /Names [(factur-x.xml) 6 0 R] >> >> "
+                b"/AF [6 0 R] /PageMode /UseAttachments >>"
+            ),
             b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
             f"<< /Type /Page /Parent 2 0 R {_PAGE} /Contents 5 0 R >>".encode(),
-            b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+            _FONT,
             _stream("", _page(lines)),
-            b"<< /Type /Filespec /F (factur-x.xml) /UF (factur-x.xml) /AFRelationship /Data "
-            b"/Desc (Factur-X invoice) /EF << /F 7 0 R /UF 7 0 R >> >>",
+            (
+                b"<< /Type /Filespec /F (factur-x.xml) /UF (factur-x.xml) /AFRelationship /Data "
+                b"/Desc (Factur-X invoice) /EF << /F 7 0 R /UF 7 0 R >> >>"
+            ),
             _stream(
-                "/Type /EmbeddedFile /Subtype /text#2Fxml /Filter /FlateDecode "
-                f"/Params << /Size {len(xml)} /ModDate (D:{compact}000000Z) >>",
+                f"/Type /EmbeddedFile /Subtype /text#2Fxml /Filter /FlateDecode {parameters}",
                 packed,
             ),
-            _stream("/Type /Metadata /Subtype /XML", _metadata(title, f"{invoice.issued}T00:00:00Z")),
+            _stream(
+                "/Type /Metadata /Subtype /XML", _metadata(title, f"{invoice.issued}T00:00:00Z")
+            ),
         ],
         identity,
     )

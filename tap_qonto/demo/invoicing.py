@@ -613,9 +613,16 @@ class Purchase:
         return self.net * self.rate // 1_000
 
     @property
+    def vat_number(self) -> str:
+        """The supplier's VAT number."""
+        return f"FR{10 + self.supplier}{300_000_000 + self.supplier}"
+
+    @property
     def reference(self) -> str:
         """The number that the supplier gave the invoice."""
-        return f"FA{day(self.created)[2:7].replace('-', '')}-{self.supplier:02d}{self.net % 997:03d}"
+        return (
+            f"FA{day(self.created)[2:7].replace('-', '')}-{self.supplier:02d}{self.net % 997:03d}"
+        )
 
 
 def purchase(company: Company, number: int) -> Purchase:
@@ -713,12 +720,12 @@ def supplier_invoices(company: Company) -> Iterator[Row]:
                 "name": name,
                 "iban": organization.beneficiary_iban(bought.supplier),
                 "tin": None,
-                "vat_number": f"FR{10 + bought.supplier}{300_000_000 + bought.supplier}",
+                "vat_number": bought.vat_number,
                 "email": f"{organization.as_mailbox(name)}@mail.example",
                 "currency": "EUR",
                 "status": "validated",
             },
-            "vat_number": None if fresh else f"FR{10 + bought.supplier}{300_000_000 + bought.supplier}",
+            "vat_number": None if fresh else bought.vat_number,
             "tin": None,
             "description": f"Commande {4_000 + number}" if number % 3 == 0 else None,
             "total_amount": None if fresh else money(total),
@@ -812,7 +819,7 @@ def electronic_purchase(company: Company, number: int) -> Invoice:
         seller=documents.Party(
             name, f"{bought.supplier + 1} rue des Artisans", "Lyon", "69007", "FR",
             str(300_000_000 + bought.supplier),
-            f"FR{10 + bought.supplier}{300_000_000 + bought.supplier}",
+            bought.vat_number,
         ),
         buyer=documents.Party(
             issuer["legal_name"], issuer["address_line_1"], issuer["address_city"],

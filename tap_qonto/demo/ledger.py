@@ -262,7 +262,8 @@ class Ledger:
         count = self._first[-1]
         self._formula_rows = count
         self._words = array(
-            "I", Random(formula.seed("ledger")).randbytes(4 * count)  # noqa: S311 - no secret
+            "I",
+            Random(formula.seed("ledger")).randbytes(4 * count),  # noqa: S311 - no secret
         )
         self._trades = array("B", bytes(count))
         self._states = array("B", bytes(count))
@@ -473,7 +474,7 @@ class Ledger:
                 yield position
 
     def _number_of(self, position: int) -> int:
-        """Return the account of any row, generated or not; -1 for an account that does not exist."""
+        """Return the account of any row, generated or not; -1 for an unknown account."""
         row = self._rows.get(position)
         if row is None:
             return self._account_of(position)
@@ -651,7 +652,9 @@ class Ledger:
             "attachment_lost": card and word % 53 == 0,
             "attachment_required": card,
             "card_last_digits": f"{1000 + word % 24 * 311:04d}" if card else None,
-            "category": "sales" if event is not None and credit else trade.category
+            "category": "sales"
+            if event is not None and credit
+            else trade.category
             if event is None
             else "other_expense",
             "cashflow_category": category,
@@ -660,7 +663,9 @@ class Ledger:
             "bank_account_id": account.id,
             "is_external_transaction": False,
             "labels": labels,
-            "vat_details": None if vat is None or rate is None else _vat_lines(cents, vat, rate, word),
+            "vat_details": None
+            if vat is None or rate is None
+            else _vat_lines(cents, vat, rate, word),
             **_NO_SUBJECT,
         }
         block = _BLOCKS.get(subject)

@@ -71,7 +71,7 @@ class OAuth:
         self,
         *,
         client_id: str = "demo-client",
-        client_secret: str | None = "demo-secret",
+        client_secret: str | None = None,
         redirect_uri: str | None = None,
         refresh_token: str | None = None,
         clock: Callable[[], datetime] = now_utc,

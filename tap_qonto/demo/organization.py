@@ -36,7 +36,16 @@ _CLOSED: Final = USUAL_ACCOUNTS - 1
 REQUESTS: Final = 124
 _CLOSING: Final = moments.at(2026, 2, 27, 17)
 
-_TRADE_NAMES = ("Lumen", "Belvédère", "Garance", "Cobalt", "Tilleul", "Horizon", "Saphir", "Mistral")
+_TRADE_NAMES = (
+    "Lumen",
+    "Belvédère",
+    "Garance",
+    "Cobalt",
+    "Tilleul",
+    "Horizon",
+    "Saphir",
+    "Mistral",
+)
 _CRAFTS = ("Atelier", "Studio", "Maison", "Fabrique")
 _CITIES = (
     ("Lyon", "69002"), ("Nantes", "44000"), ("Bordeaux", "33000"), ("Lille", "59800"),
@@ -109,8 +118,7 @@ def bank_accounts(company: Company) -> Iterator[Row]:
         booked, free = ledger.balances[account.number], ledger.authorized[account.number]
         name = (
             _ACCOUNTS[account.number][0]
-            if account.number < _CLOSED
-            or account.closes is not None
+            if account.number < _CLOSED or account.closes is not None
             else f"Compte {account.number + 1}"
         )
         yield {
@@ -267,12 +275,12 @@ def memberships(company: Company) -> Iterator[Row]:
             "last_name": last,
             "email": f"{as_mailbox(first)}.{as_mailbox(last)}@{company.slug}.example",
             "role": None if invited else roles[number if number < len(roles) else 4],
-            "team_id": None
-            if invited
-            else company.formula.uuid("team", number % len(_TEAMS)),
+            "team_id": None if invited else company.formula.uuid("team", number % len(_TEAMS)),
             "residence_country": "FR",
             "birthdate": moments.day(born),
-            "nationality": company.formula.pick("nationality", number, ("FR", "FR", "FR", "BE", "IT")),
+            "nationality": company.formula.pick(
+                "nationality", number, ("FR", "FR", "FR", "BE", "IT")
+            ),
             "birth_country": "FR",
             "ubo": number == 0,
             "status": "invitable" if invited else "active",
@@ -291,9 +299,13 @@ def beneficiary_name(company: Company, number: int) -> str:
     return " ".join(person(number + company.formula.number("payee", 0, 200)))
 
 
+def _is_german(payee: int) -> bool:
+    return payee % 9 == 8  # noqa: PLR2004 - one in nine
+
+
 def beneficiary_iban(number: int) -> str:
     """Return the account of a payee, in France or next door."""
-    if number % 9 == 8:
+    if _is_german(number):
         return iban("DE", f"50010517{5_400_000_000 + 977 * number}")
     return french_iban("3000400821", 1_200_000 + 7_717 * number)
 
@@ -311,7 +323,7 @@ def beneficiaries(company: Company) -> Iterator[Row]:
             "id": formula.uuid("beneficiary", number),
             "name": name,
             "iban": beneficiary_iban(number),
-            "bic": "INGDDEFFXXX" if number % 9 == 8 else "BNPAFRPPXXX",
+            "bic": "INGDDEFFXXX" if _is_german(number) else "BNPAFRPPXXX",
             "currency": "EUR",
             "email": f"{as_mailbox(name)}@mail.example" if number % 3 else None,
             "activity_tag": "salary" if SUPPLIERS <= number < SUPPLIERS + EMPLOYEES else "other",
@@ -368,6 +380,10 @@ def _micro(moment: int, micros: int) -> str:
 
 
 _CARD_STATUSES = ("live", "live", "live", "live", "paused", "expired", "lost", "discarded")
+
+
+_REPLACING = 12
+"""Remainder by thirteen of the cards that replace another one."""
 
 
 def cards(company: Company) -> Iterator[Row]:
@@ -428,7 +444,7 @@ def cards(company: Company) -> Iterator[Row]:
             "renewed": False,
             "renewal": False,
             "parent_card_summary": {"id": formula.uuid("card", number - 6), "last_digits": "1000"}
-            if number % 13 == 12
+            if number % 13 == _REPLACING
             else None,
             "had_operation": True,
             "had_pin_operation": physical,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tap_qonto.demo import moments, organization
+from tap_qonto.demo import invoicing, moments, organization
 from tap_qonto.demo.ledger import END, FIRST_MONTH, MONTHS, START, Event, Settled
 from tap_qonto.demo.moments import DAY, HOUR, SECOND, day, iso
 from tap_qonto.demo.organization import EMPLOYEES, SUPPLIERS
@@ -69,25 +69,57 @@ def _wages(company: Company) -> Iterator[tuple[int, int, int]]:
             )
 
 
-def _transfer_event(
-    company: Company, number: int, moment: int, cents: int, payee: int, account: int, *,
-    reference: str, cash: tuple[str, str],
-) -> Event:  # fmt: skip
-    name = organization.beneficiary_name(company, payee)
+class Order(NamedTuple):
+    """An order to pay that is no supplier's invoice."""
+
+    number: int
+    """Of the transfer."""
+    moment: int
+    cents: int
+    payee: int
+    account: int
+    reference: str
+    cash_flow: tuple[str, str]
+    recurring_transfer_id: str | None
+
+
+def _orders(company: Company) -> Iterator[Order]:
+    """Yield the wages and the executions of standing orders."""
+    payroll = company.account_for(_PAYROLL_ACCOUNT)
+    for number, moment, cents in _wages(company):
+        payee = SUPPLIERS + (number - _FIRST_WAGE) % EMPLOYEES
+        reference = f"Salaire {day(moment)[:7]}"
+        yield Order(number, moment, cents, payee, payroll, reference, ("Salaries", "Wages"), None)
+    for rank, schedule in enumerate(_SCHEDULES):
+        for number, moment in _runs(rank):
+            yield Order(
+                number,
+                moment,
+                schedule.cents,
+                schedule.payee,
+                0,
+                schedule.reference,
+                ("Purchases", "Subcontracting"),
+                company.formula.uuid("recurring_transfer", rank),
+            )
+
+
+def _transfer_event(company: Company, order: Order) -> Event:
+    name = organization.beneficiary_name(company, order.payee)
     return Event(
-        ("sepa_transfer", number),
-        account,
-        moment,
-        cents,
+        ("sepa_transfer", order.number),
+        order.account,
+        order.moment,
+        order.cents,
         credit=False,
         operation="transfer",
         subject="Transfer",
         label=f"VIR {name.upper()}",
         fields={
             "clean_counterparty_name": name,
-            "reference": reference,
-            "counterparty": organization.beneficiary_iban(payee),
-            "cash": cash,
+            "reference": order.reference,
+            "counterparty": organization.beneficiary_iban(order.payee),
+            "cash": order.cash_flow,
             "initiator_id": company.formula.uuid("membership", 1),
         },
     )
@@ -98,18 +130,8 @@ def events(company: Company) -> Iterator[Event]:
     payroll = company.account_for(_PAYROLL_ACCOUNT)
     if payroll != 0:
         yield from _funding(company, payroll)
-    for number, moment, cents in _wages(company):
-        payee = SUPPLIERS + (number - _FIRST_WAGE) % EMPLOYEES
-        yield _transfer_event(
-            company, number, moment, cents, payee, payroll,
-            reference=f"Salaire {day(moment)[:7]}", cash=("Salaries", "Wages"),
-        )  # fmt: skip
-    for rank, schedule in enumerate(_SCHEDULES):
-        for number, moment in _runs(rank):
-            yield _transfer_event(
-                company, number, moment, schedule.cents, schedule.payee, 0,
-                reference=schedule.reference, cash=("Purchases", "Subcontracting"),
-            )  # fmt: skip
+    for order in _orders(company):
+        yield _transfer_event(company, order)
     for number, subscription, moment in _collections():
         if _collection_fails(company, number) is None:
             client = company.client(_DEBITED[subscription])
@@ -159,64 +181,51 @@ def _funding(company: Company, payroll: int) -> Iterator[Event]:
 # -- transfers ----------------------------------------------------------------------------------
 
 
-def _settled_transfer(
-    company: Company, number: int, settled: Settled, *,
-    cents: int, payee: int, account: int, reference: str, recurring: str | None = None,
-) -> Row:  # fmt: skip
+def _settled_transfer(company: Company, order: Order, settled: Settled) -> Row:
     created = settled.moment - 2 * HOUR
     return {
-        "id": company.formula.uuid("sepa_transfer", number),
+        "id": company.formula.uuid("sepa_transfer", order.number),
         "initiator_id": company.formula.uuid("membership", 1),
-        "bank_account_id": company.accounts[account].id,
-        "beneficiary_id": company.formula.uuid("beneficiary", payee),
-        "amount": cents / 100,
-        "amount_cents": cents,
+        "bank_account_id": company.accounts[order.account].id,
+        "beneficiary_id": company.formula.uuid("beneficiary", order.payee),
+        "amount": order.cents / 100,
+        "amount_cents": order.cents,
         "amount_currency": "EUR",
         "status": "settled",
-        "reference": reference,
+        "reference": order.reference,
         "note": None,
         "declined_reason": None,
         "scheduled_date": day(settled.moment),
         "created_at": iso(created),
-        "updated_at": iso(settled.moment + 2 * SECOND + number % 900),
+        "updated_at": iso(settled.moment + 2 * SECOND + order.number % 900),
         "processed_at": iso(settled.moment - 30 * SECOND),
         "completed_at": iso(settled.moment),
         "transaction_id": settled.transaction_id,
-        "recurring_transfer_id": recurring,
+        "recurring_transfer_id": order.recurring_transfer_id,
     }
 
 
 def sepa_transfers(company: Company) -> Iterator[Row]:
     """Outgoing transfers: to suppliers, wages, standing orders, and those that never settled."""
-    ledger, formula = company.ledger, company.formula
-    from tap_qonto.demo import invoicing  # noqa: PLC0415 - loaded with the rows that need it
-
     for number in range(invoicing.SUPPLIER_INVOICES):
-        settled = ledger.placed(("supplier_invoice", number))
+        settled = company.ledger.placed(("supplier_invoice", number))
         if settled is not None:
             bought = invoicing.purchase(company, number)
-            yield _settled_transfer(
-                company, number, settled, cents=bought.net + bought.vat,
-                payee=bought.supplier, account=0, reference=bought.reference,
-            )  # fmt: skip
-    for number, moment, cents in _wages(company):
-        settled = ledger.placed(("sepa_transfer", number))
+            order = Order(
+                number,
+                settled.moment,
+                bought.net + bought.vat,
+                bought.supplier,
+                0,
+                bought.reference,
+                ("Purchases", "Subcontracting"),
+                None,
+            )
+            yield _settled_transfer(company, order, settled)
+    for order in _orders(company):
+        settled = company.ledger.placed(("sepa_transfer", order.number))
         if settled is not None:
-            yield _settled_transfer(
-                company, number, settled, cents=cents,
-                payee=SUPPLIERS + (number - _FIRST_WAGE) % EMPLOYEES,
-                account=company.account_for(_PAYROLL_ACCOUNT),
-                reference=f"Salaire {day(moment)[:7]}",
-            )  # fmt: skip
-    for rank, schedule in enumerate(_SCHEDULES):
-        for number, _ in _runs(rank):
-            settled = ledger.placed(("sepa_transfer", number))
-            if settled is not None:
-                yield _settled_transfer(
-                    company, number, settled, cents=schedule.cents, payee=schedule.payee,
-                    account=0, reference=schedule.reference,
-                    recurring=formula.uuid("recurring_transfer", rank),
-                )  # fmt: skip
+            yield _settled_transfer(company, order, settled)
     yield from _unsettled_transfers(company)
 
 

@@ -208,8 +208,10 @@ def since(path: str) -> Parameter:
     """Make the lower bound of a moment; a row without one is dropped."""
     return Parameter(
         moment,
-        lambda row, value, asked: (found := _dig(row, path)) is not None
-        and moments.parse(found) >= asked.bounds.first(value),
+        lambda row, value, asked: (
+            (found := _dig(row, path)) is not None
+            and moments.parse(found) >= asked.bounds.first(value)
+        ),
     )
 
 
@@ -217,8 +219,10 @@ def until(path: str) -> Parameter:
     """Make the upper bound of a moment; a row without one is dropped."""
     return Parameter(
         moment,
-        lambda row, value, asked: (found := _dig(row, path)) is not None
-        and moments.parse(found) < asked.bounds.end(value),
+        lambda row, value, asked: (
+            (found := _dig(row, path)) is not None
+            and moments.parse(found) < asked.bounds.end(value)
+        ),
     )
 
 

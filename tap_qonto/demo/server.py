@@ -8,11 +8,11 @@ import time
 from collections import deque
 from contextlib import suppress
 from http.client import responses
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qsl, unquote
 
 from requests.structures import CaseInsensitiveDict
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from tap_qonto.demo.api import Request, Response
 
