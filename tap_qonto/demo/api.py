@@ -85,7 +85,9 @@ class Api:
     Attributes:
         company: The world behind the API; it may change between requests.
         before: Called with every request first, in order; the first one that returns an answer
-            is obeyed. Tests change the world or inject faults here.
+            is obeyed. Tests change the world or inject faults here: a hook that raises a
+            `ConnectionError` resets the connection, and a body in parts that is shorter than
+            the `Content-Length` of its answer is cut.
     """
 
     def __init__(  # noqa: PLR0913 - each is one open question about the real API

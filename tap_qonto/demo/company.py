@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from tap_qonto.demo import invoicing, moments, organization, payments
 from tap_qonto.demo.formula import Formula
-from tap_qonto.demo.ledger import FIRST_MONTH, MONTHS, Ledger
+from tap_qonto.demo.ledger import FIRST_MONTH, MONTHS, Account, Ledger
 from tap_qonto.demo.moments import iso, now_utc
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ class Company:
         )
 
     def _events(self) -> Iterator[Event]:
+        if not any(account.transactions for account in self.accounts):
+            return
         yield from invoicing.payments_of_invoices(self)
         yield from invoicing.payments_to_suppliers(self)
         yield from payments.events(self)
@@ -233,7 +235,8 @@ class Company:
     def put(self, collection: str, row: Row) -> None:
         """Insert a row, or replace the one with its id.
 
-        Attachments are a collection of their own here: `put("attachments", ...)`.
+        A bank account that did not exist takes transactions from then on. Attachments are a
+        collection of their own here; a new one has a generated document of its `file_size`.
         """
         with self.lock:
             if collection == "transactions":
@@ -242,7 +245,9 @@ class Company:
                 self._attachments[row["id"]] = dict(row)
             else:
                 self._table(collection)[_key(collection, row)] = dict(row)
-            self._versions[collection] = self.version(collection) + 1
+            if collection == "bank_accounts":
+                self._open_account(row)
+            self._touch(collection)
 
     def change(self, collection: str, id: str, /, **fields: object) -> Row:  # noqa: A002 - as in the API
         """Change fields of a row and return it; `updated_at` becomes now unless it is given.
@@ -276,7 +281,22 @@ class Company:
                 self._attachments[id] = {}
             else:
                 del self._table(collection)[id]
-            self._versions[collection] = self.version(collection) + 1
+            self._touch(collection)
+
+    def _touch(self, collection: str) -> None:
+        self._versions[collection] = self.version(collection) + 1
+        if collection == "bank_accounts":
+            for row in self._table("organization").values():
+                row["bank_accounts"] = organization.embedded_accounts(self)
+
+    def _open_account(self, row: Row) -> None:
+        """Let transactions be put into an account that did not exist before."""
+        if row["id"] not in {account.id for account in self.accounts}:
+            number = len(self.accounts)
+            slug = f"{self.slug}-bank-account-{number + 1}"
+            account = Account(number, row["id"], row.get("iban") or "", slug, 0)
+            self.accounts.append(account)
+            self.ledger.open(account)
 
     def replace_document(self, attachment_id: str, content: bytes) -> None:
         """Give a file other bytes; the size in its row stays what it says."""
@@ -361,6 +381,8 @@ class Company:
         content = self._replaced.get(attachment_id)
         if content is not None:
             return content
+        if self._attachments.get(attachment_id) == {}:
+            raise KeyError(attachment_id)
         with self.lock:
             content = self._documents.get(attachment_id)
             if content is None:

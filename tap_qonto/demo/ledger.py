@@ -252,7 +252,7 @@ class Ledger:
             members: Ids of the memberships that make payments.
         """
         self._formula = formula
-        self._accounts = accounts
+        self._accounts = list(accounts)
         self._cash_flow = cash_flow
         self._labels = labels
         self._members = members
@@ -520,6 +520,15 @@ class Ledger:
         subject = event.subject if event else TRADES[self._trades[position]].subject
         emitted = self._emitted(position, subject)
         return emitted if key == "emitted_at" else emitted + 500
+
+    def open(self, account: Account) -> None:
+        """Add an account without history; rows can be put into it."""
+        self._accounts.append(account)
+        self._first.append(self._first[-1])
+        self._slots.append(END - START)
+        self.balances.append(0)
+        self.authorized.append(0)
+        self._by_id[account.id] = account.number
 
     # -- changing rows ------------------------------------------------------------------------
 

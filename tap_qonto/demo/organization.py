@@ -146,11 +146,6 @@ def organization(company: Company) -> Iterator[Row]:
     formula = company.formula
     city, zip_code = formula.pick("city", 0, _CITIES)
     street = f"{1 + formula.number('street', 0, 120)} {formula.pick('street', 1, STREETS)}"
-    slugs = {account.id: account.slug for account in company.accounts}
-    embedded = []
-    for row in company.rows("bank_accounts"):
-        account = {key: value for key, value in row.items() if key != "organization_id"}
-        embedded.append({**account, "slug": slugs.get(row["id"], row.get("slug"))})
     yield {
         "id": company.organization_id,
         "name": company.legal_name,
@@ -171,8 +166,18 @@ def organization(company: Company) -> Iterator[Row]:
         "legal_sector": "71.11Z",
         "contract_signed_at": "2024-10-28 09:41:07.512047",
         "legal_number": company.legal_number,
-        "bank_accounts": embedded,
+        "bank_accounts": embedded_accounts(company),
     }
+
+
+def embedded_accounts(company: Company) -> list[Row]:
+    """Return the accounts as the organization shows them: with a slug, without its own id."""
+    slugs = {account.id: account.slug for account in company.accounts}
+    return [
+        {key: value for key, value in row.items() if key != "organization_id"}
+        | {"slug": slugs.get(row["id"])}
+        for row in company.rows("bank_accounts")
+    ]
 
 
 def external_accounts(company: Company) -> list[Row]:
@@ -386,6 +391,14 @@ _REPLACING = 12
 """Remainder by thirteen of the cards that replace another one."""
 
 
+_NEWER_CARD_FIELDS: Final[Row] = {
+    "shipped_lost_at": None,
+    "eligible_for_renewal": False,
+    "eligible_for_upsell": True,
+    "is_qcp": False,
+}
+
+
 def cards(company: Company) -> Iterator[Row]:
     """Debit cards of the employees: plastic, virtual, and flash cards for one purchase."""
     formula = company.formula
@@ -464,6 +477,8 @@ def cards(company: Company) -> Iterator[Row]:
                 **({} if level == "metal" else {"gradient_hex_color": "#6B5AED"}),
             },
             "has_only_user_liftable_locks": status == "paused",
+            # Newer fields, which not every answer has.
+            **(_NEWER_CARD_FIELDS if number % 2 else {}),
         }
 
 

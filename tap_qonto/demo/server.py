@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
+import struct
 import threading
 import time
 from collections import deque
 from contextlib import suppress
 from http.client import responses
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import parse_qsl, unquote
 
 from requests.structures import CaseInsensitiveDict
@@ -34,6 +36,17 @@ class _Handler(socketserver.StreamRequestHandler):
 
     disable_nagle_algorithm = True
     rbufsize = 65_536
+
+    @override
+    def setup(self) -> None:
+        super().setup()
+        cast("_Server", self.server).open.add(self.connection)
+
+    @override
+    def finish(self) -> None:
+        cast("_Server", self.server).open.discard(self.connection)
+        with suppress(OSError):
+            super().finish()
 
     @override
     def handle(self) -> None:
@@ -71,15 +84,22 @@ class _Handler(socketserver.StreamRequestHandler):
         if server.latency:
             time.sleep(server.latency)
         keep = version == "HTTP/1.1" and headers.get("Connection", "").lower() != "close"
-        return self._send(server.api(request), head_only=method == "HEAD") and keep
+        try:
+            response = server.api(request)
+        except ConnectionError:
+            # A hook asks for it: the client shall see a reset instead of an answer.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+        return self._send(response, head_only=method == "HEAD") and keep
 
     def _send(self, response: Response, *, head_only: bool) -> bool:
-        """Send an answer; False when only the end of the connection can end it."""
+        """Send an answer; False when the connection ends with it."""
         body = response.body
         headers = dict(response.headers)
-        whole = isinstance(body, bytes)
         if isinstance(body, bytes):
             headers.setdefault("Content-Length", str(len(body)))
+        else:
+            headers["Connection"] = "close"
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         reason = responses.get(response.status, "")
         head = f"HTTP/1.1 {response.status} {reason}\r\n{lines}\r\n".encode("latin-1")
@@ -94,7 +114,7 @@ class _Handler(socketserver.StreamRequestHandler):
         self.connection.sendall(head)
         for part in body:
             self.connection.sendall(part)
-        return whole
+        return False
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -107,10 +127,7 @@ class _Server(socketserver.ThreadingTCPServer):
     latency: float
     seen: deque[Request]
 
-    @override
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Let a test see the traceback of a broken rule, but not that of a client that left."""
-        super().handle_error(request, client_address)
+    open: set[socket.socket]
 
 
 class DemoServer:
@@ -145,6 +162,7 @@ class DemoServer:
         self._server.files_url = self.file_url
         self._server.latency = latency
         self._server.seen = self.requests
+        self._server.open = set()
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -164,7 +182,10 @@ class DemoServer:
         self.close()
 
     def close(self) -> None:
-        """Stop listening; connections that are open end with the process or their client."""
+        """Stop listening and end the connections that are open."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        for connection in tuple(self._server.open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

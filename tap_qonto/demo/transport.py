@@ -87,15 +87,17 @@ class DemoAdapter(BaseAdapter):
         if (url.hostname == _FILES_HOST) != path.startswith("/files/"):
             path = "/"
         body = request.body or b""
-        answer = self._api(
-            Request(
-                method=request.method or "GET",
-                path=path,
-                query=parse_qsl(url.query, keep_blank_values=True),
-                headers=CaseInsensitiveDict(_as_text(request.headers)),
-                body=body.encode() if isinstance(body, str) else bytes(body),
-            )
+        asked = Request(
+            method=request.method or "GET",
+            path=path,
+            query=parse_qsl(url.query, keep_blank_values=True),
+            headers=CaseInsensitiveDict(_as_text(request.headers)),
+            body=body.encode() if isinstance(body, str) else bytes(body),
         )
+        try:
+            answer = self._api(asked)
+        except ConnectionError as error:
+            raise requests.ConnectionError(error, request=request) from error
         headers = dict(answer.headers)
         content: io.IOBase
         if isinstance(answer.body, bytes):
