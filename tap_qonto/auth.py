@@ -464,6 +464,9 @@ class _Refresh:
                 wait,
             )
             self.sleep(wait)
+            if not self._may_repeat(failure, 0.0):
+                # The machine may have slept longer than it was asked to.
+                break
         self._note(self.unanswered)
         raise CredentialError(self._gave_up(failure, wait))
 
