@@ -214,7 +214,13 @@ class Company:
     def transaction(self, position: int) -> Row:
         """Return a transaction by its position in the ledger, its attachments without links."""
         row = self.ledger.row(position)
-        if "attachments" not in row:
+        if not self._attachments and self.ledger.is_generated(position):
+            # The usual case, spared the search for each receipt by its id.
+            row["attachments"] = [
+                _embedded(self._receipt(position, number))
+                for number in self.ledger.receipt_numbers(position)
+            ]
+        elif "attachments" not in row:
             found = (self.attachment(uuid) for uuid in row["attachment_ids"])
             row["attachments"] = [_embedded(one) for one in found if one is not None]
         return row

@@ -576,21 +576,31 @@ class Ledger:
         event = self._planned.get(position)
         if event is not None:
             return list(event.fields.get("attachment_ids", ()))
+        return [self._formula.uuid("receipt", n) for n in self.receipt_numbers(position)]
+
+    def receipt_numbers(self, position: int) -> range:
+        """Return the numbers of the receipts that a generated row has of its own."""
+        none = range(0)
+        if position in self._planned:
+            return none
         trade = TRADES[self._trades[position]]
         word = self._words[position]
         if not trade.receipt or self._states[position] != _COMPLETED or position in self._first:
-            return []
+            return none
         if (word >> 20) % 100 >= trade.receipt:
-            return []
-        count = 2 if word % 29 == 0 else 1
-        return [self._formula.uuid("receipt", 2 * position + n) for n in range(count)]
+            return none
+        return range(2 * position, 2 * position + (2 if word % 29 == 0 else 1))
 
     def receipt(self, uuid: str) -> tuple[int, int] | None:
         """Return (position, number of the receipt) of a receipt's id."""
         n = self._formula.find("receipt", uuid)
-        if n is None or n // 2 >= self._formula_rows:
+        if n is None or n // 2 >= self._formula_rows or n not in self.receipt_numbers(n // 2):
             return None
-        return (n // 2, n) if uuid in self.receipts(n // 2) else None
+        return n // 2, n
+
+    def is_generated(self, position: int) -> bool:
+        """Say whether a row is an everyday one that nobody has changed."""
+        return position not in self._rows and position not in self._planned
 
     def created(self, position: int) -> int:
         """Return the moment at which the receipts of a generated row were added."""
