@@ -66,7 +66,8 @@ _MARGIN = 60.0  # Seconds before its expiry that an access token is replaced.
 _TRIES = 5
 _LONGEST_WAIT = 60.0  # Seconds between two tries, whatever Retry-After says.
 _ARRIVAL = 10.0  # Seconds before the end of the grace period by which the last repeat is sent.
-_LOCK_TIMEOUT = 240.0  # Seconds; longer than the slowest refresh that still ends well.
+_LONGEST_REFRESH = 180.0  # Seconds after which no further try begins.
+_LOCK_TIMEOUT = 240.0  # Seconds; longer than the slowest refresh.
 _DAY = 86_400.0
 
 _API_KEY_PLACE = "in the Qonto app, under Integrations and Partnerships > API key"
@@ -418,10 +419,13 @@ class _Refresh:
     """The refresh token to spend."""
     clock: Callable[[], float]
     sleep: Callable[[float], None]
-    unanswered: float | None = None
+    began: float = field(init=False)
+    """When the first try was made."""
+    unanswered: float | None = field(init=False, default=None)
     """Since when the token may be spent without our having its successor; None if it is not."""
 
     def __post_init__(self) -> None:
+        self.began = self.clock()
         intent = self.stored.intent
         if intent is not None and intent.token == fingerprint(self.token):
             self.unanswered = intent.since
@@ -483,7 +487,7 @@ class _Refresh:
 
     def _may_repeat(self, failure: NoAnswerError, wait: float) -> bool:
         """Tell whether sending the token again after a wait in seconds makes sense."""
-        if wait > _LONGEST_WAIT:
+        if wait > _LONGEST_WAIT or self.clock() + wait > self.began + _LONGEST_REFRESH:
             return False
         if not failure.may_be_spent or self.unanswered is None:
             return True

@@ -39,6 +39,8 @@ ACCESS_TOKEN_SECONDS: Final = 3600.0
 
 _STORE_VERSION = 1
 _LONGEST_ANSWER = 15.0  # Seconds; two unanswered tries must fit into the grace period.
+_LONGEST_LIFETIME = REFRESH_TOKEN_DAYS * 86_400.0  # Seconds; more than that is a mistake.
+_LATEST = 32_503_680_000.0  # The year 3000; no clock that works writes a later instant.
 _LONGEST_DETAIL = 200  # Characters.
 
 
@@ -213,7 +215,7 @@ class TokenEndpoint:
                 raise NoAnswerError(msg, may_be_spent=True)
             raise CredentialError(self._not_json(status, kind))
         if status != requests.codes.ok:
-            raise _refusal(status, answer, form)
+            raise _refusal(response, answer, form)
         access_token = answer.get("access_token")
         if not (isinstance(access_token, str) and sendable(access_token)):
             msg = (
@@ -224,10 +226,11 @@ class TokenEndpoint:
         refresh_token = answer.get("refresh_token")
         usable = isinstance(refresh_token, str) and sendable(refresh_token)
         scopes = answer.get("scope")
+        lifetime = _seconds(answer.get("expires_in")) or ACCESS_TOKEN_SECONDS
         return Tokens(
             access_token,
             refresh_token if usable else None,
-            _seconds(answer.get("expires_in")) or ACCESS_TOKEN_SECONDS,
+            min(lifetime, _LONGEST_LIFETIME),
             frozenset(scopes.split()) if isinstance(scopes, str) else frozenset(),
         )
 
@@ -302,7 +305,9 @@ def _seconds(value: Any) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _refusal(status: int, answer: dict[str, Any], form: Mapping[str, str]) -> RefusedError:
+def _refusal(
+    response: requests.Response, answer: dict[str, Any], form: Mapping[str, str]
+) -> RefusedError:
     """Read OAuth's error, or the API's own (``errors``: a list or one object)."""
     errors = answer.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else errors
@@ -316,7 +321,10 @@ def _refusal(status: int, answer: dict[str, Any], form: Mapping[str, str]) -> Re
     detail = " ".join(detail.split())
     if len(detail) > _LONGEST_DETAIL:
         detail = f"{detail[:_LONGEST_DETAIL]}…"
-    return RefusedError(status, re.sub(r"[^\w.-]", "", code)[:60], detail)
+    trace = str(answer.get("trace_id") or response.headers.get("X-Tyk-Trace-Id") or "")
+    if trace := re.sub(r"[^\w-]", "", trace)[:60]:
+        detail = f"{detail}, trace id {trace}" if detail else f"trace id {trace}"
+    return RefusedError(response.status_code, re.sub(r"[^\w.-]", "", code)[:60], detail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -503,11 +511,17 @@ def _decode(document: dict[str, Any]) -> Stored:
         client_id=_text(document["client_id"]),
         refresh_token=_optional_text(document["refresh_token"]),
         access_token=_optional_text(document["access_token"]),
-        received_at=float(document["received_at"]),
-        expires_at=float(document["expires_at"]),
+        received_at=_instant(document["received_at"]),
+        expires_at=_instant(document["expires_at"]),
         seeds=tuple(_text(seed) for seed in document["seeds"]),
-        intent=intent and Intent(token=_text(intent["token"]), since=float(intent["since"])),
+        intent=intent and Intent(token=_text(intent["token"]), since=_instant(intent["since"])),
     )
+
+
+def _instant(value: Any) -> float:
+    if not 0.0 <= (instant := float(value)) < _LATEST:
+        raise ValueError
+    return instant
 
 
 def _text(value: Any) -> str:

@@ -295,6 +295,8 @@ DAMAGE = {
     "other JSON": '["a"]',
     "a later version": '{"version": 2}',
     "a wrong type": '{"version": 1, "client_id": 7}',
+    "an impossible instant": '{"version": 1, "client_id": "client-1", "refresh_token": "r", '
+    '"access_token": "a", "received_at": 0, "expires_at": 1e300, "seeds": [], "intent": null}',
     "deeply nested": "[" * 100_000,
 }
 
@@ -432,16 +434,17 @@ def test_a_hanging_holder_of_the_lock_is_named_in_time(
     seed = server.seed()
     server.faults.append("held")
 
-    def hang() -> None:
-        with pytest.raises(CredentialError):
-            sent(oauth(server, store, clock, refresh_token=seed, timeout=2.0))
-
-    holder = threading.Thread(target=hang, daemon=True)
+    holder = threading.Thread(
+        target=lambda: sent(oauth(server, store, clock, refresh_token=seed)), daemon=True
+    )
     holder.start()
     assert server.working.wait(10)
     with sentence(str(store), "hanging"):
         sent(oauth(server, store, clock, refresh_token=seed, lock_timeout=0.2))
     assert server.spent == [seed]
+    server.release()
+    holder.join(10)
+    assert sent(oauth(server, store, clock, refresh_token=seed)) == f"Bearer {server.newest}"
 
 
 # A refused access token
@@ -534,6 +537,16 @@ def test_an_answer_that_never_comes_is_given_up_and_repeated(
     auth = oauth(server, store, clock, refresh_token=server.seed(), timeout=0.3)
     assert sent(auth).endswith(server.newest)
     assert len(server.forms) == 2
+
+
+def test_patience_is_bounded_whatever_retry_after_says(
+    server: TokenServer, store: Path, clock: Clock
+) -> None:
+    began = clock()
+    server.faults.extend([busy(429, "59")] * 50)
+    with sentence("429", "Nothing is spent"):
+        sent(oauth(server, store, clock, refresh_token=server.seed()))
+    assert clock() - began < 200
 
 
 def test_retry_after_is_honoured(server: TokenServer, store: Path, clock: Clock) -> None:
@@ -687,6 +700,22 @@ def test_an_answer_without_a_refresh_token_keeps_the_old_one(
     assert server.spent == [seed, seed]
 
 
+LIFETIMES: list[Any] = [None, "", "soon", -1, 0, True, [], "NaN", 1e300, 10**400, "3600"]
+
+
+@pytest.mark.parametrize("lifetime", LIFETIMES)
+def test_a_strange_lifetime_is_taken_for_an_hour_or_bounded(
+    server: TokenServer, store: Path, clock: Clock, lifetime: Any
+) -> None:
+    token = {"access_token": f"{MARK}-a", "refresh_token": f"{MARK}-r", "expires_in": lifetime}
+    server.faults.append(json_reply(200, token))
+    auth = oauth(server, store, clock, refresh_token=server.seed())
+    for _ in range(3):
+        assert sent(auth) == f"Bearer {MARK}-a"
+    assert len(server.forms) == 1
+    assert sent(oauth(server, store, clock)) == f"Bearer {MARK}-a"
+
+
 # A refused refresh
 
 
@@ -747,7 +776,7 @@ def test_a_wrong_client_is_named(
     [
         ({"errors": [{"code": "bad_request", "detail": "no"}]}, ("400 bad_request: no", "90 days")),
         ({"errors": {"code": "bad_request"}}, ("400 bad_request", "elsewhere")),
-        ({"message": "Bad Request", "trace_id": "t"}, ("400", "Bad Request", "client_id")),
+        ({"message": "Bad Request", "trace_id": "t-1"}, ("400", "Bad Request", "trace id t-1")),
         ({"error": 7, "error_description": "x" * 5000}, ("400 7",)),
     ],
 )

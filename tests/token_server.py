@@ -202,6 +202,10 @@ class TokenServer:
             answer = self.decide(answer)
         return f"{query['redirect_uri']}?{urlencode(answer)}"
 
+    def release(self) -> None:
+        """Close the connections that are being held."""
+        self._done.set()
+
     def hold(self) -> None:
         self.working.set()
         self._done.wait()
