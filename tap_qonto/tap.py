@@ -29,6 +29,7 @@ from tap_qonto.client import (
     RateLimit,
     UnauthorizedError,
 )
+from tap_qonto.documents import Archive
 from tap_qonto.instants import from_datetime, shift, uniform, whole_second
 from tap_qonto.messages import MessageWriter
 from tap_qonto.pagination import CeilingError, ListError, read_numbered
@@ -148,6 +149,11 @@ class TapQonto(Tap):
         )
         client.on_proven = self._ask_early
         return client
+
+    @cached_property
+    def archive(self) -> Archive:
+        """Where the documents of this run are fetched."""
+        return Archive(self.client)
 
     def _demo(self) -> tuple[str, BaseAdapter]:
         """Return the demo company's address and the adapter that answers for it."""

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from tap_qonto.streams.documents import (
+    ClientInvoiceAttachments,
+    CreditNoteAttachments,
+    QuoteAttachments,
+    StatementFiles,
+    SupplierInvoiceAttachments,
+    TransactionAttachments,
+)
 from tap_qonto.streams.integrations import WebhookSubscriptions
 from tap_qonto.streams.invoicing import (
     ClientInvoices,
@@ -41,6 +49,7 @@ STREAMS = (
     Organization,
     BankAccounts,
     Transactions,
+    TransactionAttachments,
     Labels,
     Memberships,
     Teams,
@@ -50,16 +59,21 @@ STREAMS = (
     RecurringTransfers,
     InternationalBeneficiaries,
     Statements,
+    StatementFiles,
     Cards,
     Requests,
     CashFlowCategories,
     Subscription,
     ClientInvoices,
+    ClientInvoiceAttachments,
     CreditNotes,
+    CreditNoteAttachments,
     Quotes,
+    QuoteAttachments,
     Products,
     Clients,
     SupplierInvoices,
+    SupplierInvoiceAttachments,
     EinvoicingSettings,
     PaymentLinks,
     PaymentLinkPayments,

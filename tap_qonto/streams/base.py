@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog
 
     from tap_qonto.pagination import Page, Row
+    from tap_qonto.streams.documents import DocumentStream
     from tap_qonto.tap import TapQonto
 
 INTERRUPTED = "reading_until"
@@ -118,6 +119,7 @@ class QontoStream(Stream):
         self._deselected: tuple[str, ...] | None = None
         self._deselects_inside = False
         self._progress = Progress(self.name, quiet=True)
+        self._documents: DocumentStream | None = None
 
     # What a kind of list and a stream can say about themselves
 
@@ -162,7 +164,18 @@ class QontoStream(Stream):
                 tuple(self.primary_keys),
                 lambda sentence: self.logger.warning("%s: %s", self.name, sentence),
             )
-        return self._cleaner(self.reshape(row, context) if type(row) is dict else row)
+        if type(row) is not dict:
+            return self._cleaner(row)
+        row = self.reshape(row, context)
+        if self._documents is None:
+            return self._cleaner(row)
+        # Cleaning removes the links to the documents.
+        documents = tuple(self._documents.of(row))
+        return self._documents.attach(self._cleaner(row), documents)
+
+    def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield rows as they are; if documents are selected, fetch those of the rows to come."""
+        return iter(rows) if self._documents is None else self._documents.ahead(rows)
 
     # Bookmarks
 
@@ -195,7 +208,7 @@ class QontoStream(Stream):
         """Yield rows sorted by the replication key; the bookmark follows those written."""
         bookmark = self.bookmark(context)
         key = bookmark.key
-        for row in rows:
+        for row in self.ahead(rows):
             yield row
             at = row.get(key)
             if at and at > bookmark.value:
@@ -206,7 +219,7 @@ class QontoStream(Stream):
         """Yield rows in any order; the bookmark moves when all have been written."""
         bookmark = self.bookmark(context)
         last, count = "", 0
-        for row in rows:
+        for row in self.ahead(rows):
             yield row
             count += 1
             last = max(last, row.get(bookmark.key) or "")
@@ -219,6 +232,7 @@ class QontoStream(Stream):
     @override
     def get_records(self, context: types.Context | None) -> Iterator[Row]:
         self.started = True
+        self._documents = self._selected_documents()
         emitted = False
         try:
             for row in self.rows(context):
@@ -234,6 +248,35 @@ class QontoStream(Stream):
                 "filter to ask for fewer"
             )
             raise ListError(msg) from error
+
+    def _selected_documents(self) -> DocumentStream | None:
+        """Return the child stream that holds the rows' documents, if it is selected."""
+        from tap_qonto.streams.documents import DocumentStream  # noqa: PLC0415 - it imports this
+
+        return next(
+            (
+                child
+                for child in self.child_streams
+                if isinstance(child, DocumentStream) and child.selected
+            ),
+            None,
+        )
+
+    @override
+    def generate_child_contexts(
+        self, record: types.Record, context: types.Context | None
+    ) -> Iterable[types.Context | None]:
+        if self._documents is None:
+            return super().generate_child_contexts(record, context)
+        return self._documents.contexts(record)
+
+    @override
+    def _sync_children(self, child_context: types.Context | None) -> None:
+        # The SDK's way costs two lines of log, a STATE and 0.3 ms per parent.
+        if self._documents is None:
+            super()._sync_children(child_context)
+        else:
+            self._documents.write(child_context)
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -341,7 +384,7 @@ class Listed(QontoStream):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        return self.numbered(self.query(), context)
+        return self.ahead(self.numbered(self.query(), context))
 
     def numbered(self, query: Query, context: types.Context | None) -> Iterator[Row]:
         """Yield the rows of one list, page by page."""
@@ -381,7 +424,7 @@ class Windowed(QontoStream):
     def rows(self, context: types.Context | None) -> Iterator[Row]:
         if self.replication_key == self.sort:
             return self.following(self.sequence(self.window(context), context), context)
-        return self.sequence(self.window(context), context)
+        return self.ahead(self.sequence(self.window(context), context))
 
     def window(self, context: types.Context | None) -> Bounds:
         """Return the first and last value of the sort key that this run reads."""
@@ -398,7 +441,7 @@ class Windowed(QontoStream):
             key=self.sort,
             pool=self.tap.client.pool,
             endless=self.endless,
-            on_count=lambda rows: self._progress.expect((context, params), rows),
+            on_count=lambda rows: self._progress.expect((*(context or {}).values(), *params), rows),
         )
 
     @override
