@@ -31,7 +31,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--staging-token", help="required in X-Qonto-Staging-Token, as on the sandbox"
     )
-    parser.add_argument("--oauth", action="store_true", help="also accept OAuth, and issue tokens")
+    parser.add_argument(
+        "--oauth",
+        action="store_true",
+        help="also accept OAuth; tokens come from /oauth2/token on the same port",
+    )
     parser.add_argument("--client-id", default="demo-client", help="the OAuth application")
     parser.add_argument("--client-secret", default="demo-secret", help="and its secret")
     parser.add_argument("--refresh-token", help="a first refresh token that is valid now")

@@ -104,6 +104,7 @@ class Api:
         bounds_unit: Literal["millisecond", "second"] = "millisecond",
         clock: Callable[[], datetime] = now_utc,
         oauth: OAuth | None = None,
+        organization_required: bool = False,
     ) -> None:
         """Set the rules.
 
@@ -121,6 +122,8 @@ class Api:
             bounds_unit: What moments are cut to before they are compared with a bound.
             clock: Source of the present, aware of its zone.
             oauth: Checks `Bearer` tokens, and answers below `/oauth2/`.
+            organization_required: Whether a `Bearer` token is a user's, which must name the
+                organization in `X-Qonto-Organization-Id`.
         """
         self.company = company
         self.before: list[Callable[[Request], Response | None]] = []
@@ -137,6 +140,7 @@ class Api:
         )
         self._clock = clock
         self._oauth = oauth
+        self._organization_required = organization_required
         self._links = itertools.count()
         self._traces = itertools.count()
         self._link_key = secrets.token_bytes(16)
@@ -201,12 +205,19 @@ class Api:
         scheme, _, token = header.partition(" ")
         if scheme.lower() == "bearer" and self._oauth is not None:
             if self._oauth.accepts(token):
+                self._check_organization(request, path)
                 return
         elif self._authorization is not None and header == self._authorization:
             if _oauth_only(path):
                 raise _RefusalError(401, "unauthorized", "OAuth2 required")
             return
         raise _RefusalError(401, "unauthorized", "Authentication credentials are not valid")
+
+    def _check_organization(self, request: Request, path: str) -> None:
+        named = _header(request, "x-qonto-organization-id")
+        wanted = self.company.organization_id
+        if self._organization_required and path != "/user_organizations" and named != wanted:
+            raise _RefusalError(403, "forbidden", "X-Qonto-Organization-Id is missing or wrong")
 
     def _sign_in(self, request: Request, oauth: OAuth) -> Response:
         try:

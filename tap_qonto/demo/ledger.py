@@ -671,11 +671,7 @@ class Ledger:
             "attachment_lost": card and word % 53 == 0,
             "attachment_required": card,
             "card_last_digits": f"{1000 + word % 24 * 311:04d}" if card else None,
-            "category": "sales"
-            if event is not None and credit
-            else trade.category
-            if event is None
-            else "other_expense",
+            "category": trade.category if event is None else _CATEGORIES[fields["cash"][0]],
             "cashflow_category": category,
             "cashflow_subcategory": subcategory,
             "subject_type": subject,
@@ -723,6 +719,14 @@ _OPENING_TRADE = Trade(
     "VIR APPORT EN CAPITAL", "Apport des associés", "income", "Income", "treasury_and_interco",
     ("Other", "Internal transfers"), None, 0, 0, 0,
 )  # fmt: skip
+
+_CATEGORIES: Final = {
+    "Sales": "sales",
+    "Salaries": "salary",
+    "Purchases": "other_expense",
+    "Other": "treasury_and_interco",
+}
+"""The older, automatic category of a planned row, by its cash flow category."""
 
 _NOTES = ("À vérifier", "Refacturé au client", "Personnel, à rembourser", "Validé par la compta")
 
