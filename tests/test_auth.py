@@ -153,6 +153,20 @@ def test_a_refresh_is_one_form_with_the_client(
     ]
 
 
+def test_a_refresh_carries_no_credentials_of_netrc(
+    server: TokenServer,
+    store: Path,
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "netrc").write_text("default login me password mine")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    sent(oauth(server, store, clock, refresh_token=server.seed()))
+    [headers] = server.headers
+    assert "Authorization" not in headers
+
+
 def test_a_public_client_sends_no_secret(store: Path, clock: Clock) -> None:
     with TokenServer(clock, public=True) as server:
         sent(oauth(server, store, clock, client_secret=None, refresh_token=server.seed()))
@@ -728,6 +742,16 @@ def test_a_spent_seed_names_the_three_causes(
     other = store.with_name("other.json")
     with sentence("invalid_grant", "90 days", "elsewhere", "client", "tap-qonto-login"):
         sent(oauth(server, other, clock, refresh_token=seed))
+
+
+def test_a_refusal_is_no_lost_answer_for_the_next_run(
+    server: TokenServer, store: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        with sentence("invalid_grant", "90 days", "elsewhere"):
+            sent(oauth(server, store, clock, refresh_token=f"{MARK}-unknown"))
+        clock.sleep(DAY)
+    assert "no answer" not in caplog.text
 
 
 def test_a_refused_new_seed_points_at_the_older_login(

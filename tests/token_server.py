@@ -87,6 +87,7 @@ class TokenServer:
         self.public = public
         self.staging = staging
         self.forms: list[dict[str, str]] = []
+        self.headers: list[Message] = []
         self.refused = 0
         self.faults: deque[Reply | str] = deque()
         """What happens to the next requests: a reply instead of an answer, or one of ``lost`` (work
@@ -144,6 +145,7 @@ class TokenServer:
     def handle(self, form: dict[str, str], headers: Message) -> Reply:
         with self._lock:
             self.forms.append(form)
+            self.headers.append(headers)
             self.meanwhile()
             reply = self._answer(form, headers)
             self.refused += reply.status >= 400
