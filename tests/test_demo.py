@@ -855,7 +855,7 @@ def test_every_finalized_invoice_is_a_factur_x_with_its_amounts(company: Company
         assert amount("TaxTotalAmount") == row["vat_amount_cents"]
         assert xml.findtext(f".//{RAM}PaymentReference") == row["number"]
         assert len(xml.findall(f".//{RAM}IncludedSupplyChainTradeLineItem")) == len(row["items"])
-        metadata = reader.trailer["/Root"]["/Metadata"].get_data().decode()  # type: ignore[index]
+        metadata = reader.trailer["/Root"]["/Metadata"].get_data().decode()  # type: ignore[index]  # pypdf types it loosely
         assert "<fx:ConformanceLevel>EN 16931</fx:ConformanceLevel>" in metadata
         assert row["number"] in reader.pages[0].extract_text()
 

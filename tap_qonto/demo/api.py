@@ -6,6 +6,7 @@ Requests and answers are plain objects; `transport` and `server` carry them.
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 from bisect import bisect_left
 from collections import OrderedDict
@@ -373,7 +374,7 @@ class Api:
             raise _RefusalError(422, "invalid", detail, "ibans[]")
         if path == "/international/beneficiaries":
             currency = values.get("currency", "")
-            if not (len(currency) == 3 and currency.isascii() and currency.isupper()):  # noqa: PLR2004
+            if re.fullmatch(r"[A-Z]{3}", currency) is None:
                 detail = "currency must be an ISO 4217 code"
                 raise _RefusalError(422, "invalid_currency", detail, "currency")
         if path == "/beneficiaries":
