@@ -14,8 +14,10 @@ import re
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from urllib.parse import urljoin
 
 import backoff
 import msgspec
@@ -24,9 +26,10 @@ from typing_extensions import override
 
 from tap_qonto.deadline import DeadlineAdapter
 from tap_qonto.pagination import CeilingError, Page, PastTheEndError, Pool
+from tap_qonto.settings import is_safe_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from requests.auth import AuthBase
 
@@ -86,6 +89,14 @@ class FaultError(QontoError):
     ) -> None:
         super().__init__(message, status=status, code=code)
         self.retry_after = retry_after
+
+
+class GoneError(QontoError):
+    """A file does not exist any more (404, 410)."""
+
+
+class ExpiredLinkError(QontoError):
+    """The file host refused a link, most likely because its half hour is over."""
 
 
 class Query(NamedTuple):
@@ -257,7 +268,7 @@ class Client:
             )  # fmt: skip
 
         attempt = backoff.on_exception(
-            _waits, FaultError, max_tries=TRIES, jitter=None, on_backoff=log, logger=None
+            waits, FaultError, max_tries=TRIES, jitter=None, on_backoff=log, logger=None
         )(self._attempt)
         try:
             return attempt(query)
@@ -297,8 +308,112 @@ class Client:
                     prepared, timeout=self._timeout, allow_redirects=False, **self._settings
                 )
             except requests.RequestException as error:
-                msg = f"{_what(query)} got no whole answer: {_reason(error)}"
+                msg = f"{_what(query)} got no whole answer: {reason_of(error)}"
                 raise FaultError(msg) from None
+
+
+class FileHost:
+    """Downloads files by pre-signed links, from hosts that must never see the credentials.
+
+    Args:
+        timeout: Seconds that a connection may be silent, or slower than `SLOWEST`.
+        connections: How many downloads are under way at once.
+        headers: Headers of every request.
+        adapter: Carries the requests instead of the network.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        connections: int,
+        headers: Mapping[str, str],
+        adapter: requests.adapters.BaseAdapter | None = None,
+    ) -> None:
+        self._timeout = timeout
+        self._session = requests.Session()
+        # Compressed on the way, a file would be counted and hashed as something else.
+        self._session.headers.update({"Accept": "*/*", "Accept-Encoding": "identity", **headers})
+        self._session.cookies.set_policy(_NoCookies())
+        self._session.auth = _no_credentials
+        carrier = adapter or DeadlineAdapter(pace=SLOWEST, pool_maxsize=connections)
+        self._session.mount("https://", carrier)
+        self._session.mount("http://", carrier)
+        # These name the whole link in some of their messages.
+        for name in ("urllib3", "botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "fsspec"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+    @contextmanager
+    def open(self, url: str, what: str) -> Iterator[tuple[int | None, Iterator[bytes]]]:
+        """Ask for a file; gives its length in bytes, if announced, and its content in blocks.
+
+        Args:
+            url: The link.
+            what: What the file is, for messages, which never hold the link.
+
+        Raises:
+            GoneError: If the file does not exist any more.
+            ExpiredLinkError: If the link is not accepted (any more).
+            FaultError: If it may succeed later. The blocks raise it too.
+            AnswerError: If there is no sense in another attempt.
+        """
+        try:
+            with self._send(url, what) as response:
+                status = response.status_code
+                if status != requests.codes.ok:
+                    said = f"The file host answered {status} for {what}"
+                    raise _file_error(said, response)
+                length = response.headers.get("Content-Length", "")
+                encoded = "Content-Encoding" in response.headers
+                yield (
+                    int(length) if length.isdecimal() and not encoded else None,
+                    response.iter_content(_FILE_BLOCK),
+                )
+        except requests.RequestException as error:
+            msg = f"The file host sent {what} not or not whole: {reason_of(error)}"
+            raise FaultError(msg) from None
+
+    def _send(self, url: str, what: str) -> requests.Response:
+        for _ in range(_REDIRECTS + 1):
+            if not is_safe_url(url):
+                msg = f"Qonto gave a link to {what} that is not https://; it was not followed"
+                raise AnswerError(msg)
+            response = self._session.get(
+                url, stream=True, allow_redirects=False, timeout=self._timeout
+            )
+            if not response.is_redirect:
+                return response
+            url = urljoin(url, response.headers["Location"])
+            response.close()
+        msg = f"The file host redirected {what} more than {_REDIRECTS} times"
+        raise AnswerError(msg)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+SLOWEST = 10_000
+"""Bytes per second below which a download counts as broken."""
+
+_FILE_BLOCK = 1_048_576
+_REDIRECTS = 3
+
+
+def _file_error(said: str, response: requests.Response) -> QontoError:
+    """Return the error that a file host's answer stands for."""
+    status = response.status_code
+    match status:
+        case 404 | 410:
+            return GoneError(said, status=status)
+        case 400 | 401 | 403:
+            # Object stores answer an expired link with any of these.
+            return ExpiredLinkError(said, status=status)
+        case 408 | 425 | 429:
+            return FaultError(said, status=status, retry_after=_retry_after(response))
+    if status >= 500:  # noqa: PLR2004 - all server errors
+        return FaultError(said, status=status, retry_after=_retry_after(response))
+    return AnswerError(said, status=status)
 
 
 def paged(query: Query, number: int, per_page: int = PER_PAGE) -> Query:
@@ -333,7 +448,7 @@ def _count(query: Query, meta: Mapping[str, Any], *names: str) -> int | None:
     return None
 
 
-def _waits() -> Generator[float, FaultError, None]:
+def waits() -> Generator[float, FaultError, None]:
     """Yield the seconds to wait before the next attempt: what the server asks, else a backoff.
 
     The wait doubles, and half of it is random, so that several processes do not come back
@@ -409,7 +524,7 @@ def _retry_after(response: requests.Response) -> float | None:
     return min(max(seconds, 0.0), 600.0) if seconds == seconds else None  # noqa: PLR0124 - NaN
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Say why a request failed, without its URL (whose query is nobody's business)."""
     match error:
         case requests.exceptions.SSLError():
@@ -450,16 +565,16 @@ class _Problem(NamedTuple):
         except (msgspec.DecodeError, UnicodeDecodeError):
             body = None
         if not isinstance(body, dict):
-            return cls(trace=_printable(trace))
+            return cls(trace=printable(trace))
         errors = body.get("errors", body)
         error = errors[0] if isinstance(errors, list) and errors else errors
         if not isinstance(error, dict):
             error = body
         detail = error.get("detail") or error.get("message") or body.get("message")
         return cls(
-            _printable(error.get("code")),
-            _printable(detail),
-            _printable(body.get("trace_id") or trace),
+            printable(error.get("code")),
+            printable(detail),
+            printable(body.get("trace_id") or trace),
         )
 
     @property
@@ -481,7 +596,7 @@ _PERSONAL = re.compile(r"[^\s@]+@[^\s@]+|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}
 """E-mail addresses, IBANs and links, which have no place in a log."""
 
 
-def _printable(value: Any) -> str:
+def printable(value: Any) -> str:
     """Return a text of the server fit for a log: one line, short, nothing personal."""
     if not isinstance(value, str):
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -21,20 +22,35 @@ if TYPE_CHECKING:
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Carries requests over the network; the read timeout bounds a whole answer."""
+    """Carries requests over the network; the read timeout bounds a whole answer.
+
+    Args:
+        pace: For answers of any size: each second's worth of bytes at this pace, in bytes per
+            second, puts the end off by a second, though never beyond the read timeout from now.
+        options: As for `HTTPAdapter`.
+    """
+
+    def __init__(self, *, pace: float | None = None, **options: Any) -> None:
+        self._pace = pace
+        super().__init__(**options)
 
     @override
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = _SecureConnection if pool.scheme == "https" else _PlainConnection
+        connection = _SecureConnection if pool.scheme == "https" else _PlainConnection
+        pool.ConnectionCls = partial(connection, pace=self._pace) if self._pace else connection
         return pool
 
 
 class _PlainConnection(HTTPConnection):
+    def __init__(self, *args: Any, pace: float | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pace = pace
+
     @override
     def connect(self) -> None:
         super().connect()
-        self.sock: Any = _Socket(self.sock)
+        self.sock: Any = _Socket(self.sock, self._pace)
 
     @override
     def getresponse(self) -> Any:
@@ -43,10 +59,14 @@ class _PlainConnection(HTTPConnection):
 
 
 class _SecureConnection(HTTPSConnection):
+    def __init__(self, *args: Any, pace: float | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pace = pace
+
     @override
     def connect(self) -> None:
         super().connect()
-        self.sock: Any = _Socket(self.sock)
+        self.sock: Any = _Socket(self.sock, self._pace)
 
     @override
     def getresponse(self) -> Any:
@@ -59,6 +79,7 @@ def _start(connection: HTTPConnection) -> None:
     timeout = connection.timeout
     if isinstance(connection.sock, _Socket):
         seconds = timeout if isinstance(timeout, int | float) else float("inf")
+        connection.sock.timeout = seconds
         connection.sock.deadline = time.monotonic() + seconds
 
 
@@ -67,12 +88,20 @@ class _Socket:
 
     Args:
         sock: The socket, plain or TLS.
+        pace: Bytes that put the deadline off by a second; None if nothing does.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, pace: float | None) -> None:
         self._sock = sock
-        self.deadline = float("inf")
-        """By the monotonic clock, in seconds."""
+        self._pace = pace
+        self.timeout = self.deadline = float("inf")
+        """The deadline by the monotonic clock, and how far ahead it was set, in seconds."""
+
+    def received(self, size: int) -> None:
+        """Put the deadline off by what so many bytes are worth."""
+        if self._pace:
+            latest = time.monotonic() + self.timeout
+            self.deadline = min(latest, self.deadline + size / self._pace)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -101,7 +130,9 @@ class _Reader(io.RawIOBase):
             msg = "timed out"
             raise TimeoutError(msg)
         self._sock.settimeout(None if left == float("inf") else left)
-        return self._sock.recv_into(buffer)
+        size = self._sock.recv_into(buffer)
+        self._owner.received(size)
+        return size
 
     @override
     def close(self) -> None:

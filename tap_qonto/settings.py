@@ -231,7 +231,7 @@ def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[st
         except (TypeError, ValueError):
             yield "Set start_date to an ISO 8601 date, for example 2024-01-01"
     for name in ("api_url", "token_url"):
-        if isinstance(url := config.get(name), str) and not _is_safe(url):
+        if isinstance(url := config.get(name), str) and not is_safe_url(url):
             yield (
                 f"Set {name} to an https:// URL; plain http:// would show the credentials to the "
                 "network, and is accepted for this machine (127.0.0.1, localhost) only"
@@ -266,8 +266,8 @@ def start_instant(config: Mapping[str, Any]) -> str | None:
     return max(uniform(start), FLOOR) if start else None
 
 
-def _is_safe(url: str) -> bool:
-    """Return whether credentials may be sent to a URL."""
+def is_safe_url(url: str) -> bool:
+    """Return whether a URL leads nowhere that others could listen: https, or this machine."""
     parts = urlsplit(url)
     if parts.scheme == "https":
         return bool(parts.hostname)
