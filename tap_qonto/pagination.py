@@ -142,23 +142,28 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
             on_count(first.total or 0)
             yield from memory.new(first.rows)
             if endless or first.is_last:
-                complete = first.is_last
+                complete = first.is_last or memory.is_beyond(first.rows)
             elif (first.total or 0) < CEILING:
                 complete = yield from _pages_that_agree(first, fetch, bounds, memory, pool)
             else:
                 raise CeilingError  # noqa: TRY301 - the count may be capped, so it proves nothing
         except PastTheEndError:
             complete = True
-        except CeilingError as error:
-            ends.append(_halfway(memory.reached or FLOOR, bounds.end, error))
+        except CeilingError:
+            start = memory.reached or FLOOR
+            if half := _halfway(start, bounds.end):
+                ends.append(half)
+            else:
+                yield from memory.new(_just_full(fetch, bounds, key, start))
+                memory.close(ends.pop())
             continue
         if complete:
             memory.close(ends.pop())
         elif memory.emitted == emitted:
             # A second with more rows than a page holds, in a list that does not hold still.
-            until = None if endless else _next_second(memory.reached, bounds.end)
+            until = _next_second(memory.reached, bounds.end)
             yield from memory.new(_backwards(fetch, Bounds(bounds.start, until), key))
-            memory.close(until)
+            memory.close(ends.pop() if endless else until)
 
 
 def _pages_that_agree(
@@ -196,17 +201,33 @@ def _backwards(fetch: Callable[[int, Bounds], Page], bounds: Bounds, key: str) -
     return rows
 
 
-def _halfway(start: str, end: str | None, error: CeilingError) -> str:
-    """Return the second in the middle of a window that holds too many rows."""
+def _halfway(start: str, end: str | None) -> str | None:
+    """Return the second in the middle of a window; None if it has no middle."""
     half = middle(start, end) if end else start
-    if half <= shift(whole_second(start), 0.5):
-        msg = (
-            f"more than {CEILING} rows share the second {start[:19]}Z. Qonto lists no more than "
-            "that for one query and cannot be asked for less than a second. Nothing was skipped: "
-            "the bookmark stays before them. Ask Qonto's support, or move start_date past them"
-        )
-        raise ListError(msg) from error
-    return half
+    return half if half > shift(whole_second(start), 0.5) else None
+
+
+def _just_full(
+    fetch: Callable[[int, Bounds], Page], bounds: Bounds, key: str, start: str
+) -> list[Row]:
+    """Return the rows of a window too short to split, if they are no more than Qonto lists.
+
+    A count at the ceiling may be exact or capped; only the page after the last one tells.
+    """
+    try:
+        first = fetch(1, bounds)
+        if first.total == CEILING:
+            fetch((first.pages or 1) + 1, bounds)
+    except PastTheEndError:
+        return _backwards(fetch, bounds, key)
+    except CeilingError:
+        pass
+    msg = (
+        f"more than {CEILING} rows share the second {start[:19]}Z. Qonto lists no more than that "
+        "for one query and cannot be asked for less than a second. Nothing was skipped: the "
+        "bookmark stays before them. Ask Qonto's support, or set a start_date after them"
+    )
+    raise ListError(msg)
 
 
 def _next_second(reached: str | None, end: str | None) -> str | None:
@@ -243,6 +264,11 @@ class _Memory:
         if end is not None and (self.reached is None or end > self.reached):
             self.reached = end
             self._forget()
+
+    def is_beyond(self, rows: Sequence[Row]) -> bool:
+        """Return whether a page ends after the window does."""
+        at = rows[-1].get(self._key) if rows else None
+        return bool(at and self._window.end and at > self._window.end)
 
     def new(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the rows that lie in the window and have not been emitted."""

@@ -37,7 +37,7 @@ _PRESIGNED = re.compile(
     re.IGNORECASE,
 )
 
-_WOBBLING = frozenset({"account_number", "file_size", "vat_details"})
+_WOBBLING = frozenset({"account_number", "file_size", "guarding_rate", "vat_details"})
 """Fields that Qonto is known to send as text here and as a number there: no news to anybody."""
 
 
