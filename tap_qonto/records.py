@@ -169,7 +169,8 @@ class _Object:
                 unknown.remove(name)
             for name in unknown:
                 row[name] = without_links(row[name])
-                self._notices.new_field(path + name)
+                if fields:  # an object of which the schema tells nothing holds no news
+                    self._notices.new_field(path + name)
         return unknown
 
     def convert(self, value: Any, path: str, leftovers: Row) -> Row:

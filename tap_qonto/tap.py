@@ -20,7 +20,12 @@ from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from tap_qonto import __version__
-from tap_qonto.auth import CredentialError, authenticator, check_credentials
+from tap_qonto.auth import (
+    STAGING_HEADER,
+    CredentialError,
+    authenticator,
+    check_credentials,
+)
 from tap_qonto.client import (
     Client,
     NotReadableError,
@@ -46,13 +51,10 @@ if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+    from tap_qonto.auth import AccessToken, ApiKey, OAuth
     from tap_qonto.streams.base import QontoStream
 
 _logger = logging.getLogger("tap-qonto")
-
-WHERE_TO_FIND_THE_KEY = (
-    "You find the key in the Qonto app under Integrations and Partnerships > API key"
-)
 
 
 class StoppedError(BaseException):
@@ -127,20 +129,26 @@ class TapQonto(Tap):
         return int(self.config["lookback_seconds"])
 
     @cached_property
+    def authenticator(self) -> ApiKey | AccessToken | OAuth | None:
+        """What adds the credentials to requests, one for all streams; None in the demo."""
+        return authenticator(self.config)
+
+    @cached_property
     def client(self) -> Client:
         """The client of this run."""
         config = self.config
-        demo = config["environment"] == "demo"
         headers = {
             "User-Agent": config.get("user_agent") or f"tap-qonto/{__version__}",
-            "X-Qonto-Staging-Token": config.get("staging_token"),
+            STAGING_HEADER: config.get("staging_token")
+            if config["environment"] == "sandbox"
+            else None,
             "X-Qonto-Organization-Id": config.get("organization_id"),
         }
-        embedded = demo and not config.get("api_url")
+        embedded = config["environment"] == "demo" and not config.get("api_url")
         api_url, adapter = self._demo() if embedded else (None, None)
         client = Client(
             api_url or config.get("api_url") or API_URLS[config["environment"]],
-            auth=None if embedded else authenticator(config),
+            auth=self.authenticator,
             headers={name: value for name, value in headers.items() if value},
             timeout=float(config["request_timeout"]),
             concurrency=config["concurrency"],
@@ -239,8 +247,8 @@ class TapQonto(Tap):
                 if stream.selected and not stream.started:
                     try:
                         self.client.ask_early(stream.first_queries())
-                    except (QontoError, CeilingError, RuntimeError):
-                        continue  # the stream itself will ask again, and say what is wrong
+                    except Exception as error:  # noqa: BLE001 - the stream asks again in its turn
+                        _logger.debug("%s: not asked early: %s", stream.name, error)
 
         # Not on the client's own threads, which this waits for.
         threading.Thread(target=ask, name="qonto-early", daemon=True).start()
@@ -258,13 +266,9 @@ class TapQonto(Tap):
         needs_oauth = stream.oauth_only or "oauth" in str(error).lower()
         if self.client.proven and needs_oauth:
             return True
-        msg = f"{error}. {self._about_credentials()}"
+        advice = self.authenticator.describe() if self.authenticator else ""
+        msg = f"{error}. {advice}".rstrip()
         raise UnauthorizedError(msg, status=error.status, code=error.code) from None
-
-    def _about_credentials(self) -> str:
-        if self.config.get("login"):
-            return f"Check the settings login and secret_key. {WHERE_TO_FIND_THE_KEY}"
-        return "Check the OAuth settings, or run tap-qonto-login to authorize the tap again"
 
     def skip(self, stream: QontoStream, error: QontoError) -> None:
         """Note that a stream was refused; warn once."""
