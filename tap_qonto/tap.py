@@ -41,7 +41,7 @@ from tap_qonto.pagination import CeilingError, ListError, read_numbered
 from tap_qonto.records import RowError
 from tap_qonto.settings import API_URLS, SETTINGS, problems, start_instant, wrong_value
 from tap_qonto.streams import STREAMS
-from tap_qonto.streams.base import INTERRUPTED
+from tap_qonto.streams.base import INTERRUPTED, QontoStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_qonto.auth import AccessToken, ApiKey, OAuth
-    from tap_qonto.streams.base import QontoStream
 
 _logger = logging.getLogger("tap-qonto")
 
@@ -244,7 +243,7 @@ class TapQonto(Tap):
 
         def ask() -> None:
             for stream in self.streams.values():
-                if stream.selected and not stream.started:
+                if isinstance(stream, QontoStream) and stream.selected and not stream.started:
                     try:
                         self.client.ask_early(stream.first_queries())
                     except Exception as error:  # noqa: BLE001 - the stream asks again in its turn
