@@ -71,6 +71,10 @@ class ListError(Exception):
     """A list cannot be read completely; the message says why and what to do."""
 
 
+class UnsortedError(ListError):
+    """The list is not in the order asked for, so it cannot be read by value."""
+
+
 class PastTheEndError(Exception):
     """The page asked for lies beyond the last one (Qonto answers 422)."""
 
@@ -282,7 +286,7 @@ class _Memory:
                 continue
             if at < self._previous:
                 msg = f"Qonto was asked for rows sorted by {key}, but sent them in another order"
-                raise ListError(msg)
+                raise UnsortedError(msg)
             self._previous = at
             seen[row["id"]] = at
             if self.reached is None or at > self.reached:

@@ -21,12 +21,20 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_qonto import schemas
-from tap_qonto.client import AnswerError, NotReadableError, Query, UnauthorizedError, paged
+from tap_qonto.client import (
+    AnswerError,
+    NotReadableError,
+    QontoError,
+    Query,
+    UnauthorizedError,
+    paged,
+)
 from tap_qonto.instants import FLOOR, as_filter, shift, uniform
 from tap_qonto.pagination import (
     Bounds,
     CeilingError,
     ListError,
+    UnsortedError,
     read_newest_first,
     read_numbered,
     read_window,
@@ -176,6 +184,23 @@ class QontoStream(Stream):
     def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield rows as they are; if documents are selected, fetch those of the rows to come."""
         return iter(rows) if self._documents is None else self._documents.ahead(rows)
+
+    def numbered(self, query: Query, context: types.Context | None) -> Iterator[Row]:
+        """Yield the rows of one list, page by page."""
+        return read_numbered(
+            lambda number: self.page(query, number, context),
+            keys=self.primary_keys,
+            pool=self.tap.client.pool,
+            on_count=lambda rows: self._progress.expect(query, rows),
+            on_change=self._say_changed,
+        )
+
+    def _say_changed(self, again: bool) -> None:
+        self.logger.warning(
+            "%s: the list changed while it was read, so it %s",
+            self.name,
+            "is read again" if again else "may be incomplete; the next run reads it anew",
+        )
 
     # Bookmarks
 
@@ -397,39 +422,28 @@ class Listed(QontoStream):
     def rows(self, context: types.Context | None) -> Iterator[Row]:
         return self.ahead(self.numbered(self.query(), context))
 
-    def numbered(self, query: Query, context: types.Context | None) -> Iterator[Row]:
-        """Yield the rows of one list, page by page."""
-        return read_numbered(
-            lambda number: self.page(query, number, context),
-            keys=self.primary_keys,
-            pool=self.tap.client.pool,
-            on_count=lambda rows: self._progress.expect(query, rows),
-            on_change=self._say_changed,
-        )
-
-    def _say_changed(self, again: bool) -> None:
-        self.logger.warning(
-            "%s: the list changed while it was read, so it %s",
-            self.name,
-            "is read again" if again else "may be incomplete; the next run reads it anew",
-        )
-
     @override
     def first_queries(self) -> Sequence[Query]:
         query = self.query()
         return (paged(query, 1, self.per_page) if self.per_page else query,)
 
 
+_MISUNDERSTOOD = (400, 422)
+"""Answers to a parameter that the server does not know."""
+
+
 class Windowed(QontoStream):
     """Rows sorted and filtered by one key.
 
     Class keywords: `sort`, the key; `filters`, the pattern of the filter's names; `endless` if
-    there is no filter for the end.
+    there is no filter for the end; `fallback`, another order in which the whole list can be read,
+    where it is not certain that Qonto sorts and filters by the key.
     """
 
     sort: ClassVar[str] = "updated_at"
     filters: ClassVar[str] = "updated_at_{}"
     endless: ClassVar[bool] = False
+    fallback: ClassVar[str] = ""
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:

@@ -67,7 +67,9 @@ class Quotes(Windowed, scope="client_invoices.read", **CREATED):
     path = "/quotes"
 
 
-class Clients(Windowed, scope="client.read", filters="filter[updated_at_{}]"):
+class Clients(
+    Windowed, scope="client.read", filters="filter[updated_at_{}]", fallback="created_at:asc"
+):
     """People and companies that get invoices."""
 
     name = "clients"

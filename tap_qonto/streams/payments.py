@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from typing_extensions import override
 
@@ -44,11 +45,12 @@ class PaymentLinkPayments(
     path = "/payment_links/{payment_link_id}/payments"
     primary_keys = ("payment_link_id", "id")
     parent_stream_type = PaymentLinks
-    state_partitioning_keys = ()  # type: ignore[assignment]  # one STATE for all links
+    state_partitioning_keys = ()  # one bookmark for all links, not one per link
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        query = self.query()._replace(path=self.path.format_map(context or {}))
+        link = quote((context or {})["payment_link_id"], safe="")
+        query = self.query()._replace(path=self.path.format(payment_link_id=link))
         try:
             yield from self.numbered(query, context)
         except NotReadableError as error:

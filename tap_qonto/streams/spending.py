@@ -28,7 +28,12 @@ class Requests(Windowed, sort="created_at", filters="created_at_{}", endless=Tru
     path = "/requests"
 
 
-class SupplierInvoices(Windowed, filters="filter[updated_at_{}]", scope="supplier_invoice.read"):
+class SupplierInvoices(
+    Windowed,
+    filters="filter[updated_at_{}]",
+    fallback="created_at:asc",
+    scope="supplier_invoice.read",
+):
     """Invoices of suppliers and documents under review."""
 
     name = "supplier_invoices"
