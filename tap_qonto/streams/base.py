@@ -447,9 +447,18 @@ class Windowed(QontoStream):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        if self.replication_key == self.sort:
-            return self.following(self.sequence(self.window(context), context), context)
-        return self.ahead(self.sequence(self.window(context), context))
+        rows = self.sequence(self.window(context), context)
+        if self.replication_key != self.sort:
+            yield from self.ahead(rows)
+            return
+        try:
+            yield from self.following(rows, context)
+        except (UnsortedError, QontoError) as error:
+            if not self.fallback or getattr(error, "status", 422) not in _MISUNDERSTOOD:
+                raise
+            self.logger.warning("%s: %s; the whole list is read instead", self.name, error)
+            query = self.query(("sort_by", self.fallback))
+            yield from self.afterwards(self.numbered(query, context), context)
 
     def window(self, context: types.Context | None) -> Bounds:
         """Return the first and last value of the sort key that this run reads."""
