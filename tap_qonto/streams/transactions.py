@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tap_qonto.client import Query
     from tap_qonto.pagination import Row
 
+EARLY = 3
+"""Accounts whose first pages are fetched ahead of their turn, and wait in memory."""
+
 INCLUDES = tuple(("includes[]", name) for name in ("vat_details", "labels", "attachments"))
 
 
@@ -34,13 +37,16 @@ class Transactions(Windowed, params=INCLUDES):
 
     @property
     @override
-    def partitions(self) -> list[dict[str, str]] | None:
+    def partitions(self) -> list[dict[str, str]]:
         return [{"bank_account_id": account} for account in self.tap.bank_account_ids(self)]
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
         if not context:
             return iter(())
+        accounts = self.partitions
+        following = accounts.index(dict(context)) + 1
+        self.tap.client.ask_early(self._openings(accounts[following : following + EARLY]))
         window = self.window(context)
         sequences = [self.sequence(window, context, *params) for params in self._params(context)]
         return self.following(merge(sequences, key=self.sort), context)
@@ -53,9 +59,13 @@ class Transactions(Windowed, params=INCLUDES):
 
     @override
     def first_queries(self) -> Sequence[Query]:
+        return self._openings(self.partitions[:EARLY])
+
+    def _openings(self, accounts: Sequence[types.Context]) -> list[Query]:
+        """Return the first queries of some accounts."""
         return [
             paged(self.bounded(Bounds(restart(window.start), window.end), *params), 1)
-            for context in self.partitions or ()
+            for context in accounts
             for window in (self.window(context),)
             for params in self._params(context)
         ]
