@@ -99,6 +99,10 @@ class ExpiredLinkError(QontoError):
     """The file host refused a link, most likely because its half hour is over."""
 
 
+class FileFaultError(FaultError):
+    """The file host did not send a whole file; it may succeed later."""
+
+
 class Query(NamedTuple):
     """One GET request: what is asked, and for which stream."""
 
@@ -354,7 +358,7 @@ class FileHost:
         Raises:
             GoneError: If the file does not exist any more.
             ExpiredLinkError: If the link is not accepted (any more).
-            FaultError: If it may succeed later. The blocks raise it too.
+            FileFaultError: If it may succeed later. The blocks raise it too.
             AnswerError: If there is no sense in another attempt.
         """
         try:
@@ -371,7 +375,7 @@ class FileHost:
                 )
         except requests.RequestException as error:
             msg = f"The file host sent {what} not or not whole: {reason_of(error)}"
-            raise FaultError(msg) from None
+            raise FileFaultError(msg) from None
 
     def _send(self, url: str, what: str) -> requests.Response:
         for _ in range(_REDIRECTS + 1):
@@ -410,9 +414,9 @@ def _file_error(said: str, response: requests.Response) -> QontoError:
             # Object stores answer an expired link with any of these.
             return ExpiredLinkError(said, status=status)
         case 408 | 425 | 429:
-            return FaultError(said, status=status, retry_after=_retry_after(response))
+            return FileFaultError(said, status=status, retry_after=_retry_after(response))
     if status >= 500:  # noqa: PLR2004 - all server errors
-        return FaultError(said, status=status, retry_after=_retry_after(response))
+        return FileFaultError(said, status=status, retry_after=_retry_after(response))
     return AnswerError(said, status=status)
 
 

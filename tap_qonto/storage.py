@@ -133,8 +133,8 @@ class Storage(ABC):
         """Return the folder in which a document is written aside."""
 
     @abstractmethod
-    def _move(self, part: Path, file: BinaryIO, key: Key) -> None:
-        """Give what was written aside its name."""
+    def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
+        """Give what was written aside its name; return when, as a uniform timestamp."""
 
     def digest(self, key: Key) -> str:
         """Return the SHA-256 of a stored document in hexadecimal digits.
@@ -160,7 +160,7 @@ class Storage(ABC):
             folder = self._place(key)
             part = folder / f".{key.name}.{token_hex(8)}.part"
             with self._lock:
-                self._go_on()
+                self.go_on()
                 self._parts.add(part)
             try:
                 file = part.open("x+b")
@@ -185,10 +185,10 @@ class Storage(ABC):
         """
         with self.failing_at(key, "store"):
             file.flush()
-            self._move(part, file, key)
-        return from_datetime(datetime.now(UTC))
+            return self._move(part, file, key)
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Raise StoppedStoringError if the run is at its end."""
         if self._stopped:
             raise StoppedStoringError
 
@@ -232,6 +232,7 @@ class _Aside:
         self._part = part
 
     def write(self, block: bytes) -> None:
+        self._storage.go_on()
         with self._storage.failing_at(self._key, "store"):
             self.file.write(block)
 
@@ -280,14 +281,16 @@ class Folder(Storage):
         return folder
 
     @override
-    def _move(self, part: Path, file: BinaryIO, key: Key) -> None:
+    def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
         os.fsync(file.fileno())
+        at = _instant(os.fstat(file.fileno()).st_mtime)
         if os.name == "nt":
             file.close()
         # Between stop's look at what is half-written and this, nothing may get its name.
         with self._lock:
-            self._go_on()
+            self.go_on()
             part.replace(self._path(key))
+        return at
 
 
 class Bucket(Storage):
@@ -358,14 +361,14 @@ class Bucket(Storage):
         return Path(tempfile.gettempdir())
 
     @override
-    def _move(self, part: Path, file: BinaryIO, key: Key) -> None:
+    def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
         path = self._object(key)
         self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
         upload = self._files.open(path, "wb", block_size=_UPLOAD_BLOCK)
         try:
             file.seek(0)
             while block := file.read(BLOCK):
-                self._go_on()
+                self.go_on()
                 upload.write(block)
         except BaseException:
             # Closing it would give the half of it the name of the whole.
@@ -374,6 +377,7 @@ class Bucket(Storage):
             upload.closed = True
             raise
         upload.close()
+        return from_datetime(datetime.now(UTC))
 
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"} | dict.fromkeys(

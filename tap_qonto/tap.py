@@ -28,6 +28,7 @@ from tap_qonto.auth import (
 )
 from tap_qonto.client import (
     Client,
+    FileHost,
     NotReadableError,
     QontoError,
     Query,
@@ -40,6 +41,7 @@ from tap_qonto.messages import MessageWriter
 from tap_qonto.pagination import CeilingError, ListError, read_numbered
 from tap_qonto.records import RowError
 from tap_qonto.settings import API_URLS, SETTINGS, problems, start_instant, wrong_value
+from tap_qonto.storage import StorageError, storage_at
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.base import INTERRUPTED, QontoStream
 
@@ -137,21 +139,20 @@ class TapQonto(Tap):
         """The client of this run."""
         config = self.config
         headers = {
-            "User-Agent": config.get("user_agent") or f"tap-qonto/{__version__}",
+            "User-Agent": self._user_agent,
             STAGING_HEADER: config.get("staging_token")
             if config["environment"] == "sandbox"
             else None,
             "X-Qonto-Organization-Id": config.get("organization_id"),
         }
-        embedded = config["environment"] == "demo" and not config.get("api_url")
-        api_url, adapter = self._demo() if embedded else (None, None)
+        api_url, adapter = self._demo or (None, None)
         client = Client(
             api_url or config.get("api_url") or API_URLS[config["environment"]],
             auth=self.authenticator,
             headers={name: value for name, value in headers.items() if value},
             timeout=float(config["request_timeout"]),
             concurrency=config["concurrency"],
-            rate_limit=None if embedded else RateLimit(config["rate_limit_share"]),
+            rate_limit=None if adapter else RateLimit(config["rate_limit_share"]),
             adapter=adapter,
         )
         client.on_proven = self._ask_early
@@ -160,10 +161,26 @@ class TapQonto(Tap):
     @cached_property
     def archive(self) -> Archive:
         """Where the documents of this run are fetched."""
-        return Archive(self.client)
+        config = self.config
+        path = config.get("attachments_path")
+        files = FileHost(
+            timeout=float(config["request_timeout"]),
+            connections=config["concurrency"],
+            headers={"User-Agent": self._user_agent},
+            adapter=self._demo[1] if self._demo else None,
+        )
+        storage = storage_at(path) if path else None
+        return Archive(self.client, files, storage, largest=config["attachments_max_bytes"])
 
-    def _demo(self) -> tuple[str, BaseAdapter]:
-        """Return the demo company's address and the adapter that answers for it."""
+    @property
+    def _user_agent(self) -> str:
+        return self.config.get("user_agent") or f"tap-qonto/{__version__}"
+
+    @cached_property
+    def _demo(self) -> tuple[str, BaseAdapter] | None:
+        """The demo company's address and the adapter that answers for it; None without it."""
+        if self.config["environment"] != "demo" or self.config.get("api_url"):
+            return None
         from tap_qonto.demo.api import Api  # noqa: PLC0415 - only the demo pays for it
         from tap_qonto.demo.company import Company  # noqa: PLC0415
         from tap_qonto.demo.transport import DEMO_API_URL, DemoAdapter  # noqa: PLC0415
@@ -431,6 +448,8 @@ class TapQonto(Tap):
             self.state_writer.write_state(self.state)
             raise
         finally:
+            if "archive" in vars(self):
+                self.archive.close()
             self.message_writer.flush()
             self.client.close()
 
@@ -444,6 +463,7 @@ _SENTENCES = (
     QontoError,
     RowError,
     InputError,
+    StorageError,
 )
 """Errors whose message says all that a person needs."""
 

@@ -72,6 +72,10 @@ class Bookmark:
         self._state = state
         self._limit = limit
 
+    def hold(self, at: str) -> None:
+        """Never move past this instant, so that the next run reads from it."""
+        self._limit = min(self._limit, at)
+
     def move(self, at: str) -> None:
         """Move the bookmark forward, or leave it if the key lies before it."""
         if at > self.value:
@@ -128,6 +132,7 @@ class QontoStream(Stream):
         self._deselects_inside = False
         self._progress = Progress(self.name, quiet=True)
         self._documents: DocumentStream | None = None
+        self._bookmark: Bookmark | None = None
 
     # What a kind of list and a stream can say about themselves
 
@@ -183,7 +188,7 @@ class QontoStream(Stream):
 
     def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield rows as they are; if documents are selected, fetch those of the rows to come."""
-        return iter(rows) if self._documents is None else self._documents.ahead(rows)
+        return iter(rows) if self._documents is None else self._documents.accompany(rows, self)
 
     def numbered(self, query: Query, context: types.Context | None) -> Iterator[Row]:
         """Yield the rows of one list, page by page."""
@@ -238,7 +243,13 @@ class QontoStream(Stream):
     def bookmark(self, context: types.Context | None) -> Bookmark:
         """Return the bookmark of a partition."""
         state = self.get_context_state(context) if self.is_incremental else {}
-        return Bookmark(state, self.replication_key or "", self.tap.run_end)
+        self._bookmark = Bookmark(state, self.replication_key or "", self.tap.run_end)
+        return self._bookmark
+
+    def hold(self, row: Row) -> None:
+        """Let the next run read a row again, because not all that belongs to it could be had."""
+        if self._bookmark and (at := row.get(self._bookmark.key)):
+            self._bookmark.hold(at)
 
     def following(self, rows: Iterable[Row], context: types.Context | None) -> Iterator[Row]:
         """Yield rows sorted by the replication key; the bookmark follows those written."""
@@ -312,7 +323,7 @@ class QontoStream(Stream):
         if self._documents is None:
             super()._sync_children(child_context)
         else:
-            self._documents.write(child_context)
+            self._documents.write(child_context, self)
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
+import logging
+from collections import Counter, deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, ClassVar
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import backoff
 from typing_extensions import override
 
-from tap_qonto.documents import Document, link_of
+from tap_qonto.client import AnswerError, NotReadableError, Query, UnauthorizedError
+from tap_qonto.documents import STATEMENT, Document
+from tap_qonto.instants import from_datetime
 from tap_qonto.streams.base import QontoStream
 from tap_qonto.streams.invoicing import ClientInvoices, CreditNotes, Quotes
 from tap_qonto.streams.spending import SupplierInvoices
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers import types
 
+    from tap_qonto.documents import Fetched
     from tap_qonto.pagination import Row
 
 AHEAD = 100
@@ -28,26 +35,69 @@ _DOCUMENTS = "\0documents"
 """Where a parent's row carries its documents from its cleaning to its turn."""
 
 
+class _Waiting(NamedTuple):
+    """A row of the parent that waits for its turn."""
+
+    row: Row
+    documents: tuple[Fetched | Future[Fetched], ...] = ()
+    later: Future[_Waiting] | None = None
+    """Gives what takes this one's place."""
+    unfinished: bool = False
+    """Whether the next run must read the row again."""
+
+    def cancel(self) -> None:
+        """Begin nothing more for this row."""
+        for work in (*self.documents, self.later):
+            if isinstance(work, Future):
+                work.cancel()
+
+
 class DocumentStream(QontoStream, scope="attachment.read"):
     """Documents that the parent's rows point at.
 
+    The parent hands over its rows before their turn, so that their documents are fetched while
+    others are written; a row's documents are written before the row itself.
+
     Class keywords: `belongs_to`, the column that holds the parent's ID; `pointers`, the parent's
-    fields that hold IDs of attachments.
+    fields that hold IDs of attachments; `invoices`, whether they are invoices.
     """
 
     path = "/attachments/{id}"
     belongs_to: ClassVar[str] = ""
     pointers: ClassVar[tuple[str, ...]] = ("attachment_id",)
+    invoices: ClassVar[bool] = False
     state_partitioning_keys = ()  # one STATE for all parents
-    _parent: QontoStream
-    _now: tuple[Row | Future[Row], ...] = ()
+
+    _turn = _Waiting({})
+    _written = 0
+    _received = 0
+
+    def __init__(self, tap: Any) -> None:
+        super().__init__(tap)
+        self._statuses: Counter[str] = Counter()
+        self._unreadable = 0
 
     def of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row of the parent, as Qonto sent it, points at."""
-        parent = {self.belongs_to: row.get("id")}
         for id_ in dict.fromkeys(row.get(name) for name in self.pointers):
             if isinstance(id_, str) and id_:
-                yield Document(self.name, parent, id_)
+                yield self.document(row, id_)
+
+    def document(self, row: Row, id_: str, told: Row | None = None) -> Document:
+        """Return a document of a row.
+
+        Args:
+            row: A row of the parent.
+            id_: ID of an attachment.
+            told: What the row says about it.
+        """
+        return Document(
+            self.name,
+            {self.belongs_to: row.get("id"), "id": id_},
+            id_,
+            told=told,
+            invoice=self.invoices and self.config["extract_facturx"],
+        )
 
     # What the parent calls
 
@@ -58,41 +108,102 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             row[_DOCUMENTS] = documents
         return row
 
-    def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def accompany(self, rows: Iterable[Row], parent: QontoStream) -> Iterator[Row]:
         """Yield the parent's rows, while the documents of those that follow are fetched."""
         self._write_schema_message()
-        waiting: deque[tuple[Row, tuple[Row | Future[Row], ...]]] = deque()
+        ahead = AHEAD if self.ABORT_AT_RECORD_COUNT is None else 0
+        waiting: deque[_Waiting] = deque()
         try:
             for row in rows:
-                waiting.append((row, self._begin(row)))
-                if len(waiting) > AHEAD:
-                    yield self._turn(waiting)
+                waiting.append(self.begin(row, parent))
+                if len(waiting) > ahead:
+                    yield self._next(waiting.popleft(), parent)
             while waiting:
-                yield self._turn(waiting)
+                yield self._next(waiting.popleft(), parent)
         finally:
-            for _, pending in waiting:
-                for document in pending:
-                    if isinstance(document, Future):
-                        document.cancel()
+            for row_ahead in waiting:
+                row_ahead.cancel()
 
-    def _begin(self, row: Row) -> tuple[Row | Future[Row], ...]:
+    def begin(self, row: Row, parent: QontoStream) -> _Waiting:
+        """Begin to fetch the documents of a row."""
         documents = row.pop(_DOCUMENTS, ())
-        return tuple(map(self.tap.archive.begin, documents))
+        if not documents or not parent.stream_maps[0].get_filter_result(row):
+            return _Waiting(row)
+        if self.name in self.tap.skipped:
+            return _Waiting(row, unfinished=True)
+        return _Waiting(row, tuple(map(self.tap.archive.begin, documents)))
 
-    def _turn(self, waiting: deque[tuple[Row, tuple[Row | Future[Row], ...]]]) -> Row:
-        row, self._now = waiting.popleft()
-        return row
+    def _next(self, waiting: _Waiting, parent: QontoStream) -> Row:
+        while waiting.later:
+            waiting = waiting.later.result()
+        if waiting.unfinished:
+            parent.hold(waiting.row)
+        self._turn = waiting
+        return waiting.row
 
     def contexts(self, row: Row) -> Iterator[types.Context]:
         """Yield the context of the row whose turn it is, if it has documents."""
-        if self._now:
+        if self._turn.documents:
             yield {self.belongs_to: row["id"]}
 
-    def write(self, context: types.Context | None) -> None:
-        """Write the documents of the row whose turn it is."""
-        for pending in self._now:
-            row = self.clean(pending.result() if isinstance(pending, Future) else pending, context)
-            self._write_record_message(row)
+    def write(self, context: types.Context | None, parent: QontoStream) -> None:
+        """Write the documents of the row whose turn it is.
+
+        Raises:
+            QontoError: If one cannot be had.
+            StorageError: If one cannot be stored.
+        """
+        try:
+            for work in self._turn.documents:
+                fetched = work.result() if isinstance(work, Future) else work
+                self._note(fetched, context)
+                self._write_record_message(self.clean(fetched.row, context))
+        except (NotReadableError, UnauthorizedError) as error:
+            if not self.tap.may_skip(self, error):
+                raise
+            self.tap.skip(self, error)
+            parent.hold(self._turn.row)
+        # A parent that is not selected itself writes no STATE before its end.
+        if not parent.selected and self._written >= self.STATE_MSG_FREQUENCY:
+            self._written = 0
+            self._write_state_message()
+
+    # What the log says
+
+    def _note(self, fetched: Fetched, context: types.Context | None) -> None:
+        """Count what became of a document; warn of the first of each kind of trouble."""
+        status = fetched.row["file_status"]
+        if status == "missing" and not self._statuses[status]:
+            self.logger.warning(
+                "%s: a document of %s %s does not exist any more; its row says 'missing'. Others "
+                "are counted at the end",
+                self.name, self.belongs_to, (context or {}).get(self.belongs_to),
+            )  # fmt: skip
+        self._statuses[status] += 1
+        self._received += fetched.received
+        self._written += 1
+        if fetched.complaint:
+            if not self._unreadable:
+                self.logger.warning(
+                    "%s: the PDF of %s %s cannot be searched for an electronic invoice: %s. "
+                    "Others are counted at the end",
+                    self.name, self.belongs_to, (context or {}).get(self.belongs_to),
+                    fetched.complaint,
+                )  # fmt: skip
+            self._unreadable += 1
+
+    @override
+    def log_sync_costs(self) -> None:
+        if not self._statuses:
+            return
+        counts = [f"{count:,} {status}" for status, count in sorted(self._statuses.items())]
+        if self._unreadable:
+            counts.append(f"{self._unreadable:,} with an unreadable PDF")
+        self.logger.log(
+            logging.WARNING if self._unreadable or self._statuses["missing"] else logging.INFO,
+            "%s: %s; %s MB downloaded",
+            self.name, ", ".join(counts), f"{self._received / 1e6:,.1f}",
+        )  # fmt: skip
 
 
 class TransactionAttachments(DocumentStream, belongs_to="transaction_id"):
@@ -104,25 +215,80 @@ class TransactionAttachments(DocumentStream, belongs_to="transaction_id"):
 
     @override
     def of(self, row: Row) -> Iterator[Document]:
-        parent = {self.belongs_to: row.get("id")}
         embedded = {
             told["id"]: told
             for told in row.get("attachments") or ()
-            if isinstance(told, dict) and told.get("id")
+            if isinstance(told, dict) and isinstance(told.get("id"), str)
         }
         for id_ in dict.fromkeys((*embedded, *(row.get("attachment_ids") or ()))):
-            if told := embedded.get(id_):
-                yield Document(self.name, parent, id_, dict(told), link_of(told, "url"))
-            else:
-                yield Document(self.name, parent, id_)
+            told = embedded.get(id_)
+            # The row's cleaning removes the links, and changes the rest to what columns need.
+            document = self.document(row, str(id_), None if told is None else deepcopy(told))
+            document.sealed = self.config["probative_attachments"]
+            yield document
 
 
-class ClientInvoiceAttachments(DocumentStream, belongs_to="client_invoice_id"):
-    """PDF documents of client invoices."""
+class ClientInvoiceAttachments(DocumentStream, belongs_to="client_invoice_id", invoices=True):
+    """PDF documents of client invoices.
+
+    Qonto makes the PDF about 10 seconds after the invoice, says its guide, which advises to ask
+    for the invoice up to 15 times, 2 seconds apart.
+    """
 
     name = "client_invoice_attachments"
     primary_keys = ("client_invoice_id", "id")
     parent_stream_type = ClientInvoices
+
+    @override
+    def begin(self, row: Row, parent: QontoStream) -> _Waiting:
+        if not _awaits_pdf(row):
+            return super().begin(row, parent)
+        return _Waiting(row, later=self.tap.archive.wait(self._begin_later, row, parent))
+
+    def _begin_later(self, row: Row, parent: QontoStream) -> _Waiting:
+        """Wait for an invoice's PDF; without one, the next run must read the invoice again."""
+        invoice = backoff.on_predicate(
+            backoff.constant,
+            lambda invoice: (
+                invoice and not invoice.get("attachment_id") and not self.tap.archive.stopped
+            ),
+            interval=2,
+            max_tries=15,
+            jitter=None,
+            logger=None,
+        )(self._invoice)(row["id"])
+        if invoice is None:
+            return super().begin(row, parent)
+        row = parent.clean(invoice, None)
+        return super().begin(row, parent)._replace(unfinished=not row.get("attachment_id"))
+
+    def _invoice(self, id_: str) -> Row | None:
+        """Return an invoice as it is now; None if it was deleted meanwhile."""
+        query = Query(self.name, f"/client_invoices/{id_}")
+        try:
+            answer = self.tap.client.get(query)
+        except NotReadableError as error:
+            if error.status != 404:  # noqa: PLR2004 - not found
+                raise
+            return None
+        invoice = answer.get("client_invoice") if isinstance(answer, dict) else None
+        if not isinstance(invoice, dict):
+            msg = f"GET {query.path} answered JSON without the object 'client_invoice'"
+            raise AnswerError(msg, status=200)
+        return invoice
+
+
+_RECENTLY = timedelta(minutes=15)
+"""How long after an invoice's last change its PDF may still be in the making."""
+
+
+def _awaits_pdf(invoice: Row) -> bool:
+    """Return whether an invoice's PDF is likely to appear within seconds."""
+    return (
+        not invoice.get("attachment_id")
+        and invoice.get("status") not in (None, "draft")
+        and (invoice.get("updated_at") or "") > from_datetime(datetime.now(UTC) - _RECENTLY)
+    )
 
 
 class CreditNoteAttachments(DocumentStream, belongs_to="credit_note_id"):
@@ -145,6 +311,7 @@ class SupplierInvoiceAttachments(
     DocumentStream,
     belongs_to="supplier_invoice_id",
     pointers=("attachment_id", "display_attachment_id"),
+    invoices=True,
 ):
     """Documents of supplier invoices: the original file and, where it differs, the readable one."""
 
@@ -163,9 +330,8 @@ class StatementFiles(DocumentStream, belongs_to="statement_id", scope="organizat
 
     @override
     def of(self, row: Row) -> Iterator[Document]:
-        file = row.get("file")
-        if isinstance(file, dict):
-            parent = {self.belongs_to: row.get("id")}
+        file, id_ = row.get("file"), row.get("id")
+        if isinstance(file, dict) and isinstance(id_, str):
             columns = {name: row.get(name) for name in ("bank_account_id", "period")}
-            told = {"created_at": None, **columns, **file}
-            yield Document(self.name, parent, row.get("id") or "", told, link_of(file, "file_url"))
+            columns |= {self.belongs_to: id_, "created_at": None}
+            yield Document(self.name, columns, id_, STATEMENT, told=dict(file))
