@@ -40,6 +40,7 @@ from tap_qonto.instants import from_datetime, shift, uniform, whole_second
 from tap_qonto.messages import MessageWriter
 from tap_qonto.pagination import CeilingError, ListError, read_numbered
 from tap_qonto.records import RowError
+from tap_qonto.redaction import protect
 from tap_qonto.settings import API_URLS, SETTINGS, problems, start_instant, wrong_value
 from tap_qonto.storage import StorageError, storage_at
 from tap_qonto.streams import STREAMS
@@ -321,8 +322,18 @@ class TapQonto(Tap):
 
     # Settings and state
 
+    def secrets(self) -> frozenset[str]:
+        """Return what must never be written anywhere: secret settings, tokens of this run."""
+        settings = self.config_jsonschema["properties"].items()
+        configured = {self._config.get(name) for name, kind in settings if kind.get("secret")}
+        current = self.__dict__.get("authenticator")  # not built for the sake of a log line
+        return frozenset(value for value in configured if isinstance(value, str)) | (
+            current.secrets() if current else frozenset()
+        )
+
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        protect(self.secrets)
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         known = schema["properties"]
