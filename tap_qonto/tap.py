@@ -7,14 +7,16 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from click.exceptions import Exit
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
@@ -106,6 +108,8 @@ class TapQonto(Tap):
         self.skipped: dict[str, QontoError] = {}
         """Streams that the credentials may not read, with the refusal."""
         self._organization_lock = threading.Lock()
+        if isinstance(options.get("catalog"), dict):
+            _check_catalog(options["catalog"])
         super().__init__(config=config, **options)
 
     # What streams need to know
@@ -396,7 +400,7 @@ class TapQonto(Tap):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         stop = StoppedError(signum)
-        if self.message_writer.busy and self.message_writer.stop_with is None:
+        if self.message_writer.busy:
             self.message_writer.stop_with = stop  # a torn message would spoil all before it
             return
         raise stop
@@ -419,6 +423,12 @@ class TapQonto(Tap):
 
     @classmethod
     @override
+    def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
+        with _sentences():
+            super().cb_discover(ctx, param, value)
+
+    @classmethod
+    @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         with _sentences():
             super().cb_test(ctx, param, value)
@@ -431,20 +441,18 @@ class TapQonto(Tap):
         about: bool = False,
         about_format: str | None = None,
         config: _ConfigInput | None = None,
-        state: Any = None,
-        catalog: Any = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
     ) -> None:
-        if about:
-            cls.print_about(about_format)
-            return
         config = config or _ConfigInput()
         with _sentences():
+            if about:
+                cls.print_about(about_format)
+                return
             tap = cls(
                 config=config.config,
-                state=None if state is None else _json(state.read(), "The file given to --state"),
-                catalog=None
-                if catalog is None
-                else _json(catalog.read(), "The file given to --catalog"),
+                state=None if state is None else _json_input(state, "--state"),
+                catalog=None if catalog is None else _json_input(catalog, "--catalog"),
                 parse_env_config=config.parse_env,
             )
             tap.run()
@@ -454,14 +462,14 @@ class TapQonto(Tap):
         try:
             self.sync_all()
             self.summarize()
-        except (StoppedError, *_SENTENCES):
+            self.message_writer.flush()
+        except BrokenPipeError:
+            raise
+        except BaseException:
             self.message_writer.stop_with = None
             self.state_writer.write_state(self.state)
             raise
         finally:
-            if "archive" in vars(self):
-                self.archive.close()
-            self.message_writer.flush()
             self.client.close()
 
 
@@ -483,13 +491,18 @@ _SENTENCES = (
 def _sentences() -> Iterator[None]:
     """End the process with one sentence on the log instead of a traceback."""
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe is still told
+    except (Exit, SystemExit):
+        raise  # click's way to end a command
     except ConfigValidationError as error:
         for sentence in error.errors:
             _logger.error("%s", sentence)  # noqa: TRY400 - the sentence says it all
         _exit(1)
-    except _SENTENCES as error:
-        _logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
+    except (*_SENTENCES, SingerSDKError) as error:
+        _logger.error("%s", str(error) or type(error).__name__)  # noqa: TRY400 - it says it all
         _exit(1)
     except BrokenPipeError:
         MessageWriter.abandon()
@@ -498,6 +511,27 @@ def _sentences() -> Iterator[None]:
     except StoppedError as stop:
         _logger.error("Stopped by signal %d; the next run goes on from the last state", stop.signum)  # noqa: TRY400
         _exit(128 + stop.signum)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        _logger.error("This machine refused something (%s): %s", _place(error), reason)  # noqa: TRY400
+        _logger.debug("Where it happened", exc_info=True)
+        _exit(1)
+    except Exception as error:
+        _logger.error(  # noqa: TRY400 - a traceback may quote the data
+            "Internal error: %s in %s. This is a bug of tap-qonto %s; please report this line. "
+            "Nothing is lost, the next run goes on from the last state",
+            type(error).__name__, _place(error), __version__,
+        )  # fmt: skip
+        _logger.debug("Where it happened", exc_info=True)
+        _exit(1)
+
+
+def _place(error: Exception) -> str:
+    """Return the last place in the tap's own code that an exception came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents]
+    frame = (ours or frames)[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 
 def _exit(code: int) -> NoReturn:
@@ -562,6 +596,59 @@ def _check_instant(stream: str, value: Any, latest: str) -> None:
         raise InputError(msg)
 
 
+def _check_catalog(catalog: dict[str, Any]) -> None:
+    """Refuse what is no catalog of this tap, where the SDK would fail or read something else.
+
+    Raises:
+        InputError: If it is not.
+    """
+    anew = "Write it anew with tap-qonto --discover"
+    entries = catalog.get("streams")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        msg = f"The catalog has no list 'streams'. {anew}"
+        raise InputError(msg)
+    known = {stream.name: stream for stream in STREAMS}
+    names = [entry.get("tap_stream_id") for entry in entries]
+    unknown = [name for name in names if name not in known]
+    if unknown and len(unknown) == len(names):
+        msg = f"The catalog is of another tap: it knows no stream of tap-qonto. {anew}"
+        raise InputError(msg)
+    if unknown:
+        _logger.warning(
+            "The catalog knows streams that do not exist; ignored: %s",
+            ", ".join(sorted(map(str, unknown))),
+        )
+    for name, entry in zip(names, entries, strict=True):
+        if name in known and (fault := _fault_of(entry, known[name])):
+            msg = f"The catalog's entry of {name} {fault}. {anew}"
+            raise InputError(msg)
+
+
+def _fault_of(entry: dict[str, Any], stream: type[QontoStream]) -> str | None:
+    """Say what is wrong with a stream's entry in a catalog; None if it can be used."""
+    schema = entry.get("schema")
+    columns = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(columns, dict) or not all(isinstance(one, dict) for one in columns.values()):
+        return "has no schema"
+    if missing := [key for key in stream.primary_keys if key not in columns]:
+        return f"lacks the key column {missing[0]!r}"
+    metadata = entry.get("metadata", [])
+    if not isinstance(metadata, list) or not all(
+        isinstance(item, dict)
+        and isinstance(item.get("breadcrumb"), list)
+        and isinstance(item.get("metadata"), dict)
+        for item in metadata
+    ):
+        return "has damaged metadata"
+    root: dict[str, Any] = next((m["metadata"] for m in metadata if not m["breadcrumb"]), {})
+    key = entry.get("replication_key") or root.get("replication-key")
+    ours = stream.replication_key
+    if key and key != ours:
+        way = f"goes by {ours!r}" if isinstance(ours, str) else "is always read whole"
+        return f"names the replication key {key!r}, but the stream {way}"
+    return None
+
+
 def _json(text: str, what: str) -> dict[str, Any]:
     """Return the JSON object in a text.
 
@@ -570,7 +657,7 @@ def _json(text: str, what: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         msg = f"{what} is no JSON object"
@@ -578,11 +665,25 @@ def _json(text: str, what: str) -> dict[str, Any]:
     return value
 
 
-def _json_file(path: str, option: str) -> dict[str, Any]:
+def _json_input(file: IO[str], option: str) -> dict[str, Any]:
+    """Return the JSON object in an open file.
+
+    Raises:
+        InputError: If there is none.
+    """
+    what = f"The file given to {option}"
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return _json(file.read(), what)
+    except UnicodeDecodeError:
+        msg = f"{what} is no JSON object"
+        raise InputError(msg) from None
+
+
+def _json_file(path: str, option: str) -> dict[str, Any]:
+    what = f"The file {path!r} given to {option}"
+    try:
+        return _json(Path(path).read_text(encoding="utf-8"), what)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        msg = f"The file {path!r} given to {option} cannot be read: {reason}"
+        msg = f"{what} cannot be read: {reason}"
         raise InputError(msg) from None
-    return _json(text, f"The file {path!r} given to {option}")
