@@ -460,7 +460,12 @@ class TapQonto(Tap):
     def run(self) -> None:
         """Sync all selected streams, and leave the last safe state behind however it ends."""
         try:
-            self.sync_all()
+            try:
+                self.sync_all()
+            finally:
+                # Before anything that may have to wait for the target.
+                if "archive" in vars(self):
+                    self.archive.close()
             self.summarize()
             self.message_writer.flush()
         except BrokenPipeError:
