@@ -43,6 +43,9 @@ _UNLIMITED: Final = 1_000
 _PATIENCE: Final = 20.0
 """Seconds to wait for threads or a process that should have ended."""
 
+_BACKGROUND: Final = ("qonto", "document", "waiting")
+"""How the names of the tap's threads begin; none may reach into the next test."""
+
 
 @dataclass
 class Run:
@@ -183,6 +186,7 @@ def run(  # noqa: PLR0913 - what a run can be given
             settings = {**config_for(server), **settings}
         settings = settings or {"environment": "demo"}
         seen = stack.enter_context(_captured(log_level))
+        threads = set(threading.enumerate())
         try:
             TapQonto.invoke(
                 config=_ConfigInput(config=settings),
@@ -192,7 +196,10 @@ def run(  # noqa: PLR0913 - what a run can be given
             exit_code = 0
         except SystemExit as end:
             exit_code = end.code if isinstance(end.code, int) else 1
-        _join_background()
+        for thread in threading.enumerate():
+            if thread not in threads and thread.name.startswith(_BACKGROUND):
+                thread.join(_PATIENCE)
+                assert not thread.is_alive(), f"the run left the thread {thread.name} behind"
         requests = list(server.requests) if server else []
     return Run(exit_code, parsed(seen.output.getvalue()), seen.log.getvalue(), requests)
 
@@ -230,14 +237,6 @@ def _captured(log_level: int) -> Iterator[_Seen]:
             signal.signal(number, previous)
 
 
-def _join_background() -> None:
-    """Wait for the run's threads, so that none of its requests reaches the next test."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("qonto"):
-            thread.join(_PATIENCE)
-            assert not thread.is_alive(), f"the run left the thread {thread.name} behind"
-
-
 def config_for(server: DemoServer) -> Row:
     """Return settings that read from a server with the key `KEY`."""
     login, _, secret_key = KEY.partition(":")
@@ -251,7 +250,7 @@ def config_for(server: DemoServer) -> Row:
 
 @contextmanager
 def start_process(
-    config: Mapping[str, Any],
+    config: Mapping[str, Any] | None,
     *,
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
@@ -261,7 +260,7 @@ def start_process(
     """Start the real command; its log goes to `process.stderr`, a file.
 
     Args:
-        config: Settings, handed over as a file.
+        config: Settings, handed over as a file; None for no such file.
         state: A Singer state to go on from.
         catalog: A catalog; by default the command discovers one.
         env: Further environment variables. Those of this process are not handed down.
@@ -292,7 +291,7 @@ def start_process(
 
 
 def run_process(
-    config: Mapping[str, Any],
+    config: Mapping[str, Any] | None,
     *,
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
