@@ -176,6 +176,7 @@ class Client:
         self._places = threading.BoundedSemaphore(concurrency)
         self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="qonto")
         self._early: dict[Query, Future[Any]] = {}
+        self._early_lock = threading.Lock()
         self._decoder = msgspec.json.Decoder(float_hook=Decimal)
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", **headers})
@@ -214,11 +215,19 @@ class Client:
         """Close the client."""
         self.close()
 
-    def ask_early(self, queries: Sequence[Query]) -> None:
-        """Fetch in the background what will be asked for soon; `get` then finds it."""
+    def ask_early(
+        self, queries: Sequence[Query], *, waiting: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Fetch in the background what will be asked for soon; `get` then finds it.
+
+        Args:
+            queries: What will be asked for.
+            waiting: Whether that still lies ahead: nothing is asked for twice.
+        """
         for query in queries:
-            if query not in self._early:
-                self._early[query] = self._executor.submit(self._get, query)
+            with self._early_lock:
+                if query not in self._early and waiting():
+                    self._early[query] = self._executor.submit(self._get, query)
 
     def get(self, query: Query) -> Any:
         """Return the decoded JSON of one answer; numbers with a fraction are `Decimal`.
@@ -228,7 +237,8 @@ class Client:
             CeilingError: If the query matches more rows than Qonto lists.
             PastTheEndError: If the page lies beyond the last one.
         """
-        early = self._early.pop(query, None)
+        with self._early_lock:
+            early = self._early.pop(query, None)
         return self._get(query) if early is None else early.result()
 
     def page(self, query: Query, envelope: str, number: int, *, per_page: int = PER_PAGE) -> Page:
@@ -294,7 +304,7 @@ class Client:
             raise _error(query, response)
         try:
             answer = self._decoder.decode(response.content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise _not_json(query, response) from None
         if not self.proven:
             self.proven = True
@@ -428,6 +438,9 @@ def paged(query: Query, number: int, per_page: int = PER_PAGE) -> Query:
 
 _logger = logging.getLogger("tap-qonto")
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding an answer raises; the last if it is nested more deeply than Python can follow."""
+
 
 def _what(query: Query) -> str:
     return f"GET {query.path}"
@@ -462,7 +475,8 @@ def waits() -> Generator[float, FaultError, None]:
     error = yield 0.0
     wait = 0.0
     while True:
-        wait = min(60.0, wait * 2 or (5.0 if error.status == requests.codes.too_many else 1.0))
+        shortest = 5.0 if error.status == requests.codes.too_many else 1.0
+        wait = min(60.0, max(wait * 2, shortest))
         if error.retry_after is not None:
             error = yield error.retry_after
         else:
@@ -566,7 +580,7 @@ class _Problem(NamedTuple):
         trace = response.headers.get("X-Tyk-Trace-Id", "")
         try:
             body = msgspec.json.decode(response.content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             body = None
         if not isinstance(body, dict):
             return cls(trace=printable(trace))

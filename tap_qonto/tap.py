@@ -10,7 +10,7 @@ import threading
 import traceback
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -108,6 +108,7 @@ class TapQonto(Tap):
         self.skipped: dict[str, QontoError] = {}
         """Streams that the credentials may not read, with the refusal."""
         self._organization_lock = threading.Lock()
+        self._ending = False
         if isinstance(options.get("catalog"), dict):
             _check_catalog(options["catalog"])
         super().__init__(config=config, **options)
@@ -267,7 +268,9 @@ class TapQonto(Tap):
             for stream in self.streams.values():
                 if isinstance(stream, QontoStream) and stream.selected and not stream.started:
                     try:
-                        self.client.ask_early(stream.first_queries())
+                        self.client.ask_early(
+                            stream.first_queries(), waiting=partial(_is_waiting, stream)
+                        )
                     except Exception as error:  # noqa: BLE001 - the stream asks again in its turn
                         _logger.debug("%s: not asked early: %s", stream.name, error)
 
@@ -399,11 +402,13 @@ class TapQonto(Tap):
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        stop = StoppedError(signum)
-        if self.message_writer.busy:
-            self.message_writer.stop_with = stop  # a torn message would spoil all before it
+        if self._ending:
             return
-        raise stop
+        stop = StoppedError(signum)
+        # The writer raises it too: what is raised here in the middle of a finalizer is lost.
+        self.message_writer.stop_with = stop
+        if not self.message_writer.busy:  # a torn message would spoil all before it
+            raise stop
 
     @classmethod
     @override
@@ -471,10 +476,12 @@ class TapQonto(Tap):
         except BrokenPipeError:
             raise
         except BaseException:
+            self._ending = True
             self.message_writer.stop_with = None
             self.state_writer.write_state(self.state)
             raise
         finally:
+            self._ending = True
             self.client.close()
 
 
@@ -545,6 +552,10 @@ def _exit(code: int) -> NoReturn:
     if threading.active_count() > 1:
         os._exit(code)
     sys.exit(code)
+
+
+def _is_waiting(stream: QontoStream) -> bool:
+    return not stream.started
 
 
 def _type_errors(config: dict[str, Any], known: dict[str, Any]) -> list[str]:
