@@ -1,0 +1,1 @@
+"""How fast the tap is, measured beside the loop of Qonto's guide: `python -m tests.benchmarks`."""

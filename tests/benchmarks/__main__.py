@@ -1,0 +1,252 @@
+"""Measure the tap beside the loop of Qonto's guide, and print the README's table.
+
+    uv run python -m tests.benchmarks                      everything, about 15 minutes
+    uv run python -m tests.benchmarks small latency        some rows
+    uv run python -m tests.benchmarks --repeat 1           a quick look
+
+Server, tap and plain loop are processes of their own on this machine; tap and loop run in turn,
+once unmeasured and then `--repeat` times, write to /dev/null, and are timed from start to end.
+Figures are medians. All rows must arrive, or the measurement fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.benchmarks.processes import Run, Workplace, measured, row_bytes, served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+UNLIMITED = 1_000.0
+"""A `rate_limit_share` at which Qonto's rate limit, which a local server lacks, plays no part."""
+
+CPU_BAR = 12_000
+"""Rows that the tap must manage per second of processor time."""
+
+MEMORY_BAR = 200
+"""Most memory, in MB, whatever the number of rows."""
+
+MEMORY_GROWTH = 1.5
+"""Most memory for a million rows, as a multiple of that for 20,000."""
+
+IDLE_BAR = 5.0
+"""Seconds for a run that finds nothing new."""
+
+
+class Line(NamedTuple):
+    """One line of the table; a cell is empty where there is nothing to compare."""
+
+    work: str
+    tap: str
+    loop: str
+    ratio: str
+    rows_per_cpu_second: str
+    peak: str
+    bar: str
+    met: bool
+
+
+class Comparison(NamedTuple):
+    """Tap and plain loop at the same work."""
+
+    accounts: int
+    rows: int
+    """Transactions per account."""
+    latency: float
+    """Seconds that the server waits before each answer."""
+    bar: float
+    """Largest ratio of the two wall times."""
+    efficient: bool = False
+    """Whether the processor time counts too."""
+
+    def measure(self, place: Workplace, repeat: int) -> list[Line]:
+        """Run both in turn."""
+        transactions = self.accounts * self.rows
+        with served(
+            accounts=self.accounts,
+            transactions=transactions,
+            latency=self.latency,
+            remembering=True,
+        ) as url:
+            size = row_bytes(url)
+            taps, loops = in_turn(
+                place.tap(url, rate_limit_share=UNLIMITED), place.plain_loop(url), repeat
+            )
+        expect(taps, transactions)
+        expect(loops, transactions)
+        wait = f"{self.latency * 1_000:.0f} ms per request" if self.latency else "no latency"
+        work = f"{self.accounts} x {self.rows:,} rows of {size:,} bytes, {wait}"
+        extra = f", >= {CPU_BAR:,} rows/CPU s" if self.efficient else ""
+        also = not self.efficient or transactions / cpu(taps) >= CPU_BAR
+        return [compared(work, taps, loops, self.bar, transactions, extra=extra, also=also)]
+
+
+def memory(place: Workplace, _repeat: int) -> list[Line]:
+    """Run the tap over few rows and over many, once each: memory hardly varies."""
+    lines: list[Line] = []
+    small = 0.0
+    for transactions in (20_000, 1_000_000):
+        with served(accounts=4, transactions=transactions) as url:
+            run = measured(place.tap(url, rate_limit_share=UNLIMITED))
+        expect([run], transactions)
+        small = small or run.peak
+        lines.append(
+            Line(
+                f"4 x {transactions // 4:,} rows, memory",
+                f"{run.wall:.1f} s", "", f"{run.peak / small:.2f} (memory)",
+                f"{transactions / run.cpu:,.0f}", f"{run.peak:.0f} MB",
+                f"<= {MEMORY_GROWTH} and {MEMORY_BAR} MB",
+                run.peak <= min(MEMORY_GROWTH * small, MEMORY_BAR),
+            )  # fmt: skip
+        )
+    return lines
+
+
+def idle(place: Workplace, repeat: int) -> list[Line]:
+    """Run the tap over all default streams, then measure runs that find nothing new."""
+    company = {"accounts": 6, "transactions": 5_400}
+    state = place.folder / "state.json"
+    output = place.folder / "output.jsonl"
+    with served(**company) as url, output.open("wb") as file:
+        measured(place.tap(url, streams=()), file.fileno())
+    messages = (json.loads(line) for line in output.read_bytes().splitlines())
+    last = [message["value"] for message in messages if message["type"] == "STATE"][-1]
+    state.write_text(json.dumps(last), encoding="utf-8")
+    with served(**company, latency=0.1) as url:
+        runs = [measured(place.tap(url, streams=(), state=state)) for _ in range(repeat)]
+    seconds = median(run.wall for run in runs)
+    return [
+        Line(
+            "nothing new, 6 accounts, all default streams, 100 ms per request",
+            f"{seconds:.1f} s", "", "", "", f"{max(run.peak for run in runs):.0f} MB",
+            f"<= {IDLE_BAR:.0f} s", seconds <= IDLE_BAR,
+        )  # fmt: skip
+    ]
+
+
+def receipts(place: Workplace, repeat: int) -> list[Line]:
+    """Store about 500 receipts, by the tap and one after the other, as the guide does."""
+    company = {"accounts": 1, "transactions": 1_420, "receipt_bytes": 100_000}
+    folder = place.folder / "receipts"
+    folder.mkdir()
+    taps, loops = [], []
+    with served(**company, latency=0.1) as url:
+        for turn in range(repeat):
+            target = place.folder / f"stored-{turn}"
+            streams = ("transactions", "transaction_attachments")
+            taps.append(measured(place.tap(url, streams, attachments_path=str(target))))
+            loops.append(measured(place.plain_loop(url, str(folder))))
+    count = loops[0].rows("transaction_attachments")
+    expect(taps, company["transactions"])
+    stored = len([path for path in target.rglob("*") if path.is_file()])
+    if stored != count or len(list(folder.iterdir())) != count:
+        msg = f"the loop stored {count} receipts, the tap {stored}"
+        raise RuntimeError(msg)
+    work = f"{count} receipts of 100 KB, 100 ms per request and file"
+    return [compared(work, taps, loops, 1 / 8, None)]
+
+
+MEASUREMENTS: dict[str, Callable[[Workplace, int], list[Line]]] = {
+    "small": Comparison(4, 10_000, 0.0, 1.0).measure,
+    "large": Comparison(4, 50_000, 0.0, 0.75, efficient=True).measure,
+    "latency": Comparison(4, 2_500, 0.1, 0.35).measure,
+    "account": Comparison(1, 10_000, 0.1, 0.35).measure,
+    "memory": memory,
+    "idle": idle,
+    "receipts": receipts,
+}
+
+
+def in_turn(one: Sequence[str], other: Sequence[str], repeat: int) -> tuple[list[Run], list[Run]]:
+    """Run two commands in turn; the first time, which warms the server up, does not count."""
+    ones, others = [], []
+    for turn in range(repeat + 1):
+        runs = measured(one), measured(other)
+        if turn:
+            ones.append(runs[0])
+            others.append(runs[1])
+    return ones, others
+
+
+def expect(runs: Sequence[Run], rows: int) -> None:
+    """Make sure that runs have written all rows.
+
+    Raises:
+        RuntimeError: If not.
+    """
+    for run in runs:
+        # The loop repeats some rows where it has to ask anew.
+        if not rows <= run.rows() <= rows * 1.001:
+            msg = f"{run.rows():,} rows were written instead of {rows:,}: {run.log[-2_000:]}"
+            raise RuntimeError(msg)
+
+
+def cpu(runs: Sequence[Run]) -> float:
+    """Return the median processor time of runs, in seconds."""
+    return median(run.cpu for run in runs)
+
+
+def compared(  # noqa: PLR0913 - each argument is a cell of the table
+    work: str,
+    taps: Sequence[Run],
+    loops: Sequence[Run],
+    bar: float,
+    rows: int | None,
+    *,
+    extra: str = "",
+    also: bool = True,
+) -> Line:
+    """Return the line of a comparison; `also` is whether what `extra` demands is met."""
+    tap, loop = (median(run.wall for run in runs) for runs in (taps, loops))
+    return Line(
+        work, f"{tap:.2f} s", f"{loop:.2f} s", f"{tap / loop:.2f}",
+        f"{rows / cpu(taps):,.0f}" if rows else "", f"{max(run.peak for run in taps):.0f} MB",
+        f"<= {bar:.3g}{extra}", tap <= bar * loop and also,
+    )  # fmt: skip
+
+
+def main() -> int:
+    """Print the table; return 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="Measure the tap beside the loop of Qonto's guide.",
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(MEASUREMENTS)}")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each (default: 5)")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.rows) - MEASUREMENTS.keys():
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    write(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, medians of "
+        f"{arguments.repeat} runs in turn. The tap's rate limit is out of play in the rows that "
+        f"compare transactions (`rate_limit_share` {UNLIMITED:,.0f}).\n"
+    )
+    write("| work | tap | plain loop | ratio | rows per CPU second | peak memory | bar | met |")
+    write("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    met = True
+    for name in arguments.rows or MEASUREMENTS:
+        with tempfile.TemporaryDirectory() as folder:
+            for line in MEASUREMENTS[name](Workplace(Path(folder)), arguments.repeat):
+                cells: list[Any] = [*line[:-1], "yes" if line.met else "no"]
+                write(f"| {' | '.join(cells)} |")
+                met = met and line.met
+    return 0 if met else 1
+
+
+def write(line: str) -> None:
+    """Print a line at once, since the next may take minutes."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
