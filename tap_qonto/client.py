@@ -187,6 +187,7 @@ class Client:
         self._session.mount("http://", carrier)
         # Reading proxies and CA bundles from the environment anew for every request is costly.
         self._settings = self._session.merge_environment_settings(self._base, {}, None, None, None)
+        self._resume_at = 0.0
         self.concurrency = concurrency
         self.proven = False
         """Whether the credentials have been accepted in this run."""
@@ -274,15 +275,18 @@ class Client:
         return Page(rows, number, pages=pages, total=total, full=0 < per_page <= len(rows))
 
     def _get(self, query: Query) -> Any:
-        def log(details: Any) -> None:
+        def wait(details: Any) -> None:
             error: FaultError = details["exception"]
+            if error.status == requests.codes.too_many:
+                # What Qonto says of one request holds for all that come from this machine.
+                self._resume_at = max(self._resume_at, time.monotonic() + details["wait"])
             _logger.warning(
                 "%s: %s; trying again in %.1f s (attempt %d of %d)",
                 query.stream, error, details["wait"], details["tries"] + 1, TRIES,
             )  # fmt: skip
 
         attempt = backoff.on_exception(
-            waits, FaultError, max_tries=TRIES, jitter=None, on_backoff=log, logger=None
+            waits, FaultError, max_tries=TRIES, jitter=None, on_backoff=wait, logger=None
         )(self._attempt)
         try:
             return attempt(query)
@@ -314,6 +318,8 @@ class Client:
     def _send(self, query: Query) -> requests.Response:
         request = requests.Request("GET", f"{self._base}{query.path}", params=list(query.params))
         with self._places:
+            if (pause := self._resume_at - time.monotonic()) > 0:
+                time.sleep(pause)
             if self._rate_limit:
                 self._rate_limit.wait()
             prepared = self._session.prepare_request(request)
