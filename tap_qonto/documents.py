@@ -13,7 +13,8 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import backoff
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from tap_qonto.client import Client, FileHost
     from tap_qonto.pagination import Row
-    from tap_qonto.storage import Aside, Key, Storage
+    from tap_qonto.storage import Key, Storage
 
 _T = TypeVar("_T")
 
@@ -295,11 +296,12 @@ class Archive:
         found = storage.find(file.key)
         # What bears its name has been verified; only the announced size may have changed since.
         if found and file.size in (None, found.size):
-            copy = _Copy("stored", storage.uri(file.key), storage.digest(file.key), found.at)
-            if file.invoice and _is_pdf(file):
-                with storage.failing_at(file.key, "read"), storage.open(file.key) as pdf:
-                    copy = _with_invoice(copy, pdf)
-            return copy
+            if not (file.invoice and _is_pdf(file)):
+                return _stored(file, storage, storage.digest(file.key))._replace(at=found.at)
+            # PDFs are read to and fro, which over a network would take for ever.
+            with TemporaryFile() as pdf:
+                copy = _stored(file, storage, storage.digest(file.key, pdf))
+                return _with_invoice(copy, pdf)._replace(at=found.at)
         try:
             return self._download(file, storage, link)
         except _TooLargeError:
@@ -374,9 +376,9 @@ class Archive:
                     hashed.update(block)
                     aside.write(block)
                 _check_size(file, expected, received)
-                copy = _Copy("stored", storage.uri(file.key), hashed.hexdigest())
+                copy = _stored(file, storage, hashed.hexdigest())
                 if file.invoice and _is_pdf(file):
-                    copy = _with_invoice(copy, _rewound(aside))
+                    copy = _with_invoice(copy, aside.file)
                 return copy._replace(at=aside.commit(), received=received)
 
 
@@ -399,6 +401,10 @@ def _sealed_link(document: Document) -> Link | None:
     told = (document.told or {}).get("probative_attachment")
     link = link_of(told if isinstance(told, dict) else None, "url")
     return link and document.link and link._replace(issued=document.link.issued)
+
+
+def _stored(file: _File, storage: Storage, digest: str) -> _Copy:
+    return _Copy("stored", storage.uri(file.key), digest)
 
 
 def _row(document: Document, told: Row, copy: _Copy, signed: _Copy | None) -> Row:
@@ -463,15 +469,11 @@ def _is_pdf(file: _File) -> bool:
     return "pdf" in (kind or "").lower() or (name or "").lower().endswith(".pdf")
 
 
-def _rewound(aside: Aside) -> Any:
-    aside.file.seek(0)
-    return aside.file
-
-
-def _with_invoice(copy: _Copy, pdf: Any) -> _Copy:
+def _with_invoice(copy: _Copy, pdf: BinaryIO) -> _Copy:
     """Return what became of a PDF, with the electronic invoice inside it."""
     from tap_qonto.facturx import UnreadableError, read_invoice  # noqa: PLC0415 - seldom needed
 
+    pdf.seek(0)
     try:
         invoice = read_invoice(pdf)
     except UnreadableError as error:

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 BLOCK = 1_048_576
 """Bytes that are in memory at once while a document passes."""
 
-_UPLOAD_BLOCK = 8 * BLOCK
-"""Size in bytes of the parts in which a large document goes to an object store."""
+_PART = 8 * BLOCK
+"""Size in bytes of the parts in which a large document goes to and comes from an object store."""
 
 LONGEST_NAME = 180
 """Bytes of a safe name: below the 255 of common file systems, with room to write aside."""
@@ -122,11 +122,7 @@ class Storage(ABC):
 
     @abstractmethod
     def open(self, key: Key) -> BinaryIO:
-        """Open a stored document for reading.
-
-        Raises:
-            StorageError: If it cannot be read.
-        """
+        """Open a stored document for reading from its beginning to its end."""
 
     @abstractmethod
     def _place(self, key: Key) -> Path:
@@ -136,8 +132,12 @@ class Storage(ABC):
     def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
         """Give what was written aside its name; return when, as a uniform timestamp."""
 
-    def digest(self, key: Key) -> str:
+    def digest(self, key: Key, copy: BinaryIO | None = None) -> str:
         """Return the SHA-256 of a stored document in hexadecimal digits.
+
+        Args:
+            key: Its place.
+            copy: Receives the document.
 
         Raises:
             StorageError: If it cannot be read.
@@ -145,7 +145,10 @@ class Storage(ABC):
         hashed = sha256()
         with self.failing_at(key, "read"), self.open(key) as file:
             while block := file.read(BLOCK):
+                self.go_on()
                 hashed.update(block)
+                if copy:
+                    copy.write(block)
         return hashed.hexdigest()
 
     @contextmanager
@@ -266,8 +269,7 @@ class Folder(Storage):
 
     @override
     def open(self, key: Key) -> BinaryIO:
-        with self.failing_at(key, "read"):
-            return self._path(key).open("rb")
+        return self._path(key).open("rb")
 
     def _path(self, key: Key) -> Path:
         return self._folder.joinpath(*key)
@@ -320,6 +322,8 @@ class Bucket(Storage):
             msg = f"attachments_path cannot be used: {_reason(error)}"
             raise StorageError(msg) from None
         self._path = self._path.rstrip("/")
+        # There, the driver would rather create the bucket, with nobody's settings.
+        self._has_no_folders = protocol in _EXTRAS
         super().__init__(self._files.unstrip_protocol(self._path))
 
     @override
@@ -349,9 +353,8 @@ class Bucket(Storage):
 
     @override
     def open(self, key: Key) -> BinaryIO:
-        with self.failing_at(key, "read"):
-            file: BinaryIO = self._files.open(self._object(key), "rb", block_size=BLOCK)
-            return file
+        file: BinaryIO = self._files.open(self._object(key), "rb", block_size=_PART)
+        return file
 
     def _object(self, key: Key) -> str:
         return "/".join((self._path, *key))
@@ -363,8 +366,9 @@ class Bucket(Storage):
     @override
     def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
         path = self._object(key)
-        self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-        upload = self._files.open(path, "wb", block_size=_UPLOAD_BLOCK)
+        if not self._has_no_folders:
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        upload = self._files.open(path, "wb", block_size=_PART)
         try:
             file.seek(0)
             while block := file.read(BLOCK):
