@@ -27,13 +27,23 @@ _TALKATIVE: Final = (
 )  # fmt: skip
 """Loggers of dependencies, which name links, headers and the content of documents below WARNING."""
 
-_QUERY: Final = re.compile(r"""\?[\w.~%\[\]-]+=[^\s"'<>\\]*""")
-_AUTHORIZATION: Final = re.compile(
-    r"""(?P<name>\b(?:proxy-)?authorization\b["']?\s*[:=,]\s*)"""
-    r"""(?:b?"[^"]*"|b?'[^']*'|[^\r\n,}\]]+)""",
-    re.IGNORECASE,
+_PATTERNS: Final = (
+    # The query of a link
+    (re.compile(r"""\?[\w.~%\[\]-]+=[^\s"'<>\\]*"""), f"?{MASK}"),
+    # User and password of a URL
+    (re.compile(r"""://[^\s/:@"']+:[^\s/@"']+@"""), f"://{MASK}@"),
+    # A header, as a line, a pair or an item of a dict
+    (
+        re.compile(
+            r"""(\b(?:proxy-)?authorization\b["']?\s*[:=,]\s*)"""
+            r"""(?:b?"[^"]*"|b?'[^']*'|[^\r\n,}\]]+)""",
+            re.IGNORECASE,
+        ),
+        rf"\g<1>{MASK}",
+    ),
+    (re.compile(r"\bBearer\s+[\w.~+/=-]+"), f"Bearer {MASK}"),
 )
-_BEARER: Final = re.compile(r"\bBearer\s+[\w.~+/=-]+")
+"""What looks like a secret, whether it is known or not, and what takes its place."""
 
 _WORD: Final = 8
 """Characters below which a secret is only sought as a whole word: it may be part of many."""
@@ -55,10 +65,9 @@ class Redaction:
         """Return a text with everything masked that is secret by now."""
         methods = [method for source in self._sources if (method := source())]
         known = frozenset(secret for secrets in methods for secret in secrets() if secret)
-        if known:
-            text = _pattern(known).sub(MASK, text)
-        text = _QUERY.sub(f"?{MASK}", text)
-        return _BEARER.sub(f"Bearer {MASK}", _AUTHORIZATION.sub(rf"\g<name>{MASK}", text))
+        for pattern, masked in _PATTERNS:
+            text = pattern.sub(masked, text)
+        return _pattern(known).sub(MASK, text) if known else text
 
     def apply(self, record: logging.LogRecord) -> None:
         """Clean a record in place."""

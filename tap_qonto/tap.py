@@ -332,9 +332,9 @@ class TapQonto(Tap):
     def secrets(self) -> frozenset[str]:
         """Return what must never be written anywhere: secret settings, tokens of this run."""
         settings = self.config_jsonschema["properties"].items()
-        configured = {self._config.get(name) for name, kind in settings if kind.get("secret")}
+        configured = [self._config.get(name) for name, kind in settings if kind.get("secret")]
         current = self.__dict__.get("authenticator")  # not built for the sake of a log line
-        return frozenset(value for value in configured if isinstance(value, str)) | (
+        return frozenset(text for value in configured for text in _texts(value)) | (
             current.secrets() if current else frozenset()
         )
 
@@ -552,6 +552,15 @@ def _exit(code: int) -> NoReturn:
     if threading.active_count() > 1:
         os._exit(code)
     sys.exit(code)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a setting, which may be of any type before it has been checked."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 def _is_waiting(stream: QontoStream) -> bool:
