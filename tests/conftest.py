@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
+from tap_qonto.instants import from_datetime
+from tap_qonto.tap import TapQonto
 from tests.runner import KEY, config_for
 
 if TYPE_CHECKING:
@@ -38,3 +41,35 @@ def server(api: Api) -> Iterator[DemoServer]:
 def config(server: DemoServer) -> dict[str, Any]:
     """Settings that read from that server."""
     return config_for(server)
+
+
+class Clock:
+    """The time that the company, its API and the runs of the tap agree on.
+
+    Attributes:
+        now: The present, which only the test moves.
+    """
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    @property
+    def uniform(self) -> str:
+        """The present as the tap writes it."""
+        return from_datetime(self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that says when each run of the test begins."""
+    clock = Clock()
+    began = property(lambda _tap: int(clock.now.timestamp() * 1000))
+    monkeypatch.setattr(TapQonto, "initialized_at", began)
+    return clock

@@ -182,7 +182,9 @@ def run(  # noqa: PLR0913 - what a run can be given
         settings: Row = dict(config or {})
         server = None
         if api is not None:
-            server = stack.enter_context(DemoServer(api, latency=latency))
+            server = DemoServer(api, latency=latency)
+            # Closing takes longer than most runs, and nobody asks any more.
+            stack.callback(threading.Thread(target=server.close, daemon=True).start)
             settings = {**config_for(server), **settings}
         settings = settings or {"environment": "demo"}
         seen = stack.enter_context(_captured(log_level))
