@@ -34,7 +34,7 @@ KINDS = {
     "string": "string",
     "integer": "integer",
     "boolean": "boolean",
-    "number": "decimal",
+    "number": "string",  # Meltano makes a Decimal of its kind decimal, and then cannot write it
     "array": "array",
     "object": "object",
 }

@@ -1,0 +1,20 @@
+-- target-postgres makes columns without a time zone for timestamps, which are in UTC. This gives
+-- them the zone. Run it once, after the first load; the loader keeps the columns as they are then:
+--
+--   psql "$TARGET_POSTGRES_SQLALCHEMY_URL" --file examples/postgres/timestamptz.sql
+do $$
+declare
+    zoneless record;
+begin
+    for zoneless in
+        select table_schema, table_name, column_name
+        from information_schema.columns
+        where table_schema = 'qonto' and data_type = 'timestamp without time zone'
+    loop
+        execute format(
+            'alter table %1$I.%2$I alter column %3$I type timestamptz using %3$I at time zone ''UTC''',
+            zoneless.table_schema, zoneless.table_name, zoneless.column_name
+        );
+    end loop;
+end
+$$;
