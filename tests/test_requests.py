@@ -1,0 +1,108 @@
+"""As many requests at once as wanted, and never more than Qonto allows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pyrate_limiter
+import pytest
+
+from tap_qonto.demo.api import Api, Response
+from tap_qonto.demo.company import Company
+from tests.runner import run
+
+if TYPE_CHECKING:
+    from tap_qonto.demo.api import Request
+
+
+class Overlap:
+    """Holds every request for a moment and notes how many are under way at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.most = 0
+        self._seconds = seconds
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, _request: Request) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(self._seconds)
+        with self._lock:
+            self._now -= 1
+
+
+def test_a_concurrency_of_one_means_one_request_at_a_time() -> None:
+    api = Api(Company(transactions=300), page_limit=20)
+    overlap = Overlap(0.001)
+    api.before.append(overlap)
+    streams = ["transactions", "transaction_attachments", "clients", "beneficiaries", "products"]
+    done = run({"concurrency": 1}, api=api, select=streams)
+    assert done.exit_code == 0, done.log
+    assert len(done.requests) > 50
+    assert overlap.most == 1
+
+
+@pytest.mark.parametrize("concurrency", [2, 8])
+def test_pages_of_a_single_account_are_fetched_at_the_same_time(concurrency: int) -> None:
+    company = Company(transactions=900, accounts=1)
+    api = Api(company, page_limit=20)
+    overlap = Overlap(0.01)
+    api.before.append(overlap)
+    config = {"concurrency": concurrency, "transaction_statuses": ["completed"]}
+    done = run(config, api=api, select=["transactions"])
+    assert overlap.most == concurrency
+    keys = [row["updated_at"] for row in done.records["transactions"]]
+    assert keys == sorted(keys), "emitted in order all the same"
+
+
+@pytest.mark.parametrize(("share", "allowed"), [(0.02, 20), (0.03, 30)])
+def test_the_rate_limit_is_kept_in_every_window(
+    monkeypatch: pytest.MonkeyPatch, share: float, allowed: int
+) -> None:
+    hurry = 25  # a test shall not take Qonto's 10 seconds
+
+    def faster(limit: int, interval: int) -> pyrate_limiter.Rate:
+        return rate(limit, interval // hurry)
+
+    rate = pyrate_limiter.Rate
+    monkeypatch.setattr(pyrate_limiter, "Rate", faster)
+    arrivals: list[float] = []
+    api = Api(Company(transactions=600, accounts=1), page_limit=10)
+    api.before.append(lambda _: arrivals.append(time.monotonic()))
+    done = run({"rate_limit_share": share}, api=api, select=["transactions"])
+    assert done.exit_code == 0, done.log
+    assert len(arrivals) > 2 * allowed
+    arrivals.sort()
+    window = 10 / hurry
+    for first, after in zip(arrivals, arrivals[allowed:], strict=False):
+        assert after - first > window * 0.9, "one more than allowed within the window"
+
+
+def test_a_429_is_obeyed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("backoff._sync.time.sleep", waits.append)
+    api = Api(Company(transactions=100))
+    refusals = iter([Response(429, {"Retry-After": "3"}, b"{}")])
+    api.before.append(lambda request: next(refusals, None) if "labels" in request.path else None)
+    done = run(api=api, select=["labels"])
+    assert done.exit_code == 0, done.log
+    assert len(done.records["labels"]) == api.company.total("labels")
+    assert [wait for wait in waits if wait >= 3]
+
+
+def test_an_incremental_run_without_news_asks_once_per_list_and_status() -> None:
+    company = Company(transactions=300)
+    api = Api(company)
+    earlier = run(api=api)
+    later: Any = run(api=api, state=earlier.state)
+    by_path: dict[str, int] = {}
+    for request in later.requests:
+        by_path[request.path] = by_path.get(request.path, 0) + 1
+    assert by_path["/v2/transactions"] == 3 * len(company.accounts)
+    assert by_path["/v2/sepa/transfers"] == 1
+    assert by_path["/v2/clients"] == 1
+    assert by_path["/v2/organization"] == 1
