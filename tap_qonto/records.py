@@ -125,7 +125,7 @@ class _Field(NamedTuple):
     """Values of exactly these types pass as they are."""
     convert: Callable[[Any, str, Row], Any]
     """Makes the promised value of any other (value, path, leftovers); ValueError if it cannot."""
-    news: bool = True
+    news: bool
     """Whether a value that had to be converted breaks Qonto's promise."""
 
 
@@ -137,13 +137,16 @@ class _Object:
         schema: Mapping[str, Any],
         stored: Mapping[str, Any],
         notices: _Notices,
+        *,
+        known: bool = False,
     ) -> None:
         marked = stored.get("properties") or {}
         self._fields = {
-            name: _field(field, marked.get(name), notices)
+            name: _field(field, marked.get(name), notices, known or name in _WOBBLING)
             for name, field in (schema.get("properties") or {}).items()
             if field is not False and name != ADDITIONAL
         }
+        self._passing = {name: field.passing for name, field in self._fields.items()}
         self._dropped = frozenset(name for name, field in marked.items() if field is False)
         self._notices = notices
 
@@ -155,13 +158,15 @@ class _Object:
             path: What stands before a field's name in its path: empty in the row itself.
             leftovers: Receives, by path, what cannot be converted, as text.
         """
-        fields = self._fields
+        fields, passing = self._fields, self._passing
         unknown: list[str] = []
         for name, value in row.items():
+            if type(value) in passing.get(name, _NONE):
+                continue
             field = fields.get(name)
             if field is None:
                 unknown.append(name)
-            elif type(value) not in field.passing:
+            else:
                 row[name] = _converted(field, value, path + name, leftovers, self._notices)
         if unknown:
             for name in self._dropped.intersection(unknown):
@@ -179,6 +184,9 @@ class _Object:
             raise ValueError(path)
         self.clean(value, f"{path}.", leftovers)
         return value
+
+
+_NONE: frozenset[type] = frozenset()
 
 
 def _converted(
@@ -203,24 +211,25 @@ def _converted(
     return converted
 
 
-def _field(schema: Mapping[str, Any], stored: Any, notices: _Notices) -> _Field:
-    """Return what to do with a field of the given schema."""
+def _field(schema: Mapping[str, Any], stored: Any, notices: _Notices, known: bool) -> _Field:
+    """Return what to do with a field of the given schema; `known` if it wobbles."""
     stored = stored or {}
     null = frozenset({type(None)} if "null" in stored.get("type", ["null"]) else ())
     kind, form = _type(schema), schema.get("format")
     if kind == "object":
-        inside = _Object(schema, stored, notices)
+        inside = _Object(schema, stored, notices, known=known)
         return _Field("an object", null, inside.convert, news=False)
     if kind == "array":
-        item = _field(schema.get("items") or {}, stored.get("items"), notices)
+        item = _field(schema.get("items") or {}, stored.get("items"), notices, known)
         return _Field("an array", null, _array_of(item, notices), news=False)
+    news = not known
     scalars = {
-        ("string", form): _Field("text", null | {str}, _text),
+        ("string", form): _Field("text", null | {str}, _text, news),
         ("string", "date-time"): _Field("a timestamp", null, _timestamp, news=False),
         ("string", "date"): _Field("a date", null, _date, news=False),
-        ("integer", form): _Field("an integer", null | {int}, _integer),
-        ("number", form): _Field("a number", null | {int, float, Decimal}, _number),
-        ("boolean", form): _Field("a boolean", null | {bool}, _boolean),
+        ("integer", form): _Field("an integer", null | {int}, _integer, news),
+        ("number", form): _Field("a number", null | {int, float, Decimal}, _number, news),
+        ("boolean", form): _Field("a boolean", null | {bool}, _boolean, news),
     }
     anything = _Field("any value", null, lambda value, *_: without_links(value), news=False)
     return scalars.get((kind or "", form), anything)
@@ -265,20 +274,32 @@ def _text(value: Any, _path: str, _leftovers: Row) -> str:
 
 
 def _integer(value: Any, path: str, _leftovers: Row) -> int:
+    if type(value) is str and value.isdecimal() and len(value) < _LONGEST:
+        return int(value)
     number = _number(value, path, _leftovers)
     if number != number.to_integral_value() or abs(number) >= 2**63:
         raise ValueError(path)
     return int(number)
 
 
+_LONGEST = len(str(2**63))
+"""Digits from which on an integer may not fit into 64 bits."""
+
+
 def _number(value: Any, path: str, _leftovers: Row) -> Decimal:
+    if type(value) not in _NUMERIC:
+        raise ValueError(path)
     try:
-        number = Decimal("" if isinstance(value, bool | dict | list) else value)
+        number = Decimal(value)
     except InvalidOperation as error:
         raise ValueError(path) from error
     if not number.is_finite():
         raise ValueError(path)
     return number
+
+
+_NUMERIC = frozenset({str, int, float, Decimal})
+"""Types of a value that may be a number."""
 
 
 def _boolean(value: Any, path: str, _leftovers: Row) -> bool:
