@@ -16,6 +16,7 @@ import sqlalchemy
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
+from tap_qonto.schemas import promised
 from tests.meltano_project import CHECKOUT, Project, project, rows_read
 from tests.runner import KEY
 
@@ -128,6 +129,22 @@ def postgres() -> Iterator[tuple[str, Connection]]:
     engine.dispose()
 
 
+def kind_in_postgres(schema: Row) -> str:
+    """Return the type that a column should have."""
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    [name] = [name for name in types if name != "null"]
+    formats = {"date-time": "timestamp with time zone", "date": "date", None: "text"}
+    if name == "string":
+        return formats[schema.get("format")]
+    return {
+        "number": "numeric",
+        "integer": "bigint",
+        "boolean": "boolean",
+        "object": "jsonb",
+        "array": "ARRAY",
+    }[name]
+
+
 def test_postgres_has_a_changed_transaction_once_and_columns_of_the_right_types(
     world: World, postgres: tuple[str, Connection]
 ) -> None:
@@ -151,34 +168,18 @@ def test_postgres_has_a_changed_transaction_once_and_columns_of_the_right_types(
         ("Seen by the accountant\nTwice",)
     ]
 
-    kinds = {
-        (table, column): kind
-        for table, column, kind in ask(
-            "select table_name, column_name, data_type from information_schema.columns "
-            "where table_schema = 'qonto'"
-        )
-    }
-    for (table, column), kind in kinds.items():
-        if column.endswith("_at") and not column.startswith("_sdc_"):
-            assert kind == "timestamp with time zone", (table, column)
-    transactions = {column: kind for (table, column), kind in kinds.items() if table == LISTED[-1]}
-    assert {transactions[name] for name in ("amount", "vat_amount", "local_amount")} == {"numeric"}
-    assert transactions["amount_cents"] == "bigint"
-    assert transactions["attachment_required"] == "boolean"
-    assert {transactions[name] for name in ("income", "transfer", "vat_details", "labels")} == {
-        "jsonb"
-    }
-    assert kinds["client_invoices", "total_amount"] == "jsonb"
-    assert kinds["client_invoices", "issue_date"] == "date"
+    for table, column, kind in ask(
+        "select table_name, column_name, data_type from information_schema.columns "
+        "where table_schema = 'qonto' and not starts_with(column_name, '_sdc_')"
+    ):
+        assert kind == kind_in_postgres(promised(table)["properties"][column]), (table, column)
 
     # Amounts keep their digits, and JSON can be asked.
     [(amount,)] = ask(f"select amount from qonto.transactions where id = '{world.changed}'")  # noqa: S608
     row = world.company.get("transactions", world.changed)
     assert row is not None
     assert int(amount * 100) == row["amount_cents"]
-    [(labelled,)] = ask(
-        "select count(*) from qonto.transactions where jsonb_array_length(labels) > 0"
-    )
+    [(labelled,)] = ask("select count(*) from qonto.transactions where cardinality(labels) > 0")
     assert labelled > 0
 
 
