@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from jsonschema import Draft202012Validator
 from singer_sdk import typing as th
 
 from tap_qonto.instants import FLOOR, uniform
@@ -211,6 +212,9 @@ SETTINGS = th.PropertiesList(
 )
 
 
+_NO_DATE = "Set {} to an ISO 8601 date, for example 2024-01-01"
+
+
 def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each thing about a configuration that cannot work.
 
@@ -225,11 +229,11 @@ def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[st
         for name in config
         if name not in known
     )
-    if (start := config.get("start_date")) is not None:
+    if isinstance(start := config.get("start_date"), str):
         try:
             uniform(start)
-        except (TypeError, ValueError):
-            yield "Set start_date to an ISO 8601 date, for example 2024-01-01"
+        except ValueError:
+            yield _NO_DATE.format("start_date")
     for name in ("api_url", "token_url"):
         if isinstance(url := config.get(name), str) and not is_safe_url(url):
             yield (
@@ -244,8 +248,19 @@ def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[st
         yield "Set bank_account_ids to at least one ID, or leave it out to read all accounts"
 
 
-def wrong_value(name: str, schema: Mapping[str, Any]) -> str:
+def type_errors(config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each setting whose value does not fit its schema."""
+    return [
+        _wrong_value(name, known[name])
+        for name, value in config.items()
+        if name in known and not Draft202012Validator(known[name]).is_valid(value)
+    ]
+
+
+def _wrong_value(name: str, schema: Mapping[str, Any]) -> str:
     """Return the sentence for a setting whose value does not fit its schema."""
+    if schema.get("format") == "date-time":
+        return _NO_DATE.format(name)
     if "enum" in schema:
         return f"Set {name} to one of: {', '.join(map(str, schema['enum']))}"
     kinds = schema.get("type", [])
