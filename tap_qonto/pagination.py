@@ -274,13 +274,15 @@ class _Memory:
         at = rows[-1].get(self._key) if rows else None
         return bool(at and self._window.end and at > self._window.end)
 
-    def new(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield the rows that lie in the window and have not been emitted."""
+    def new(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the rows that lie in the window and have not been emitted."""
         key, seen, end = self._key, self._seen, self._window.end
+        new: list[Row] = []
+        counted = 0
         for row in rows:
             at = row.get(key)
             if at is None:
-                yield row
+                new.append(row)
                 continue
             if at < self._lower or (end is not None and at > end) or seen.get(row["id"]) == at:
                 continue
@@ -289,11 +291,13 @@ class _Memory:
                 raise UnsortedError(msg)
             self._previous = at
             seen[row["id"]] = at
-            if self.reached is None or at > self.reached:
-                self.reached = at
-            self.emitted += 1
-            yield row
+            counted += 1
+            new.append(row)
+        if self._previous and (self.reached is None or self._previous > self.reached):
+            self.reached = self._previous
+        self.emitted += counted
         self._forget()
+        return new
 
     def _forget(self) -> None:
         """Forget the rows that no restart can bring back."""

@@ -12,6 +12,7 @@ it inherits:
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
@@ -129,8 +130,6 @@ class QontoStream(Stream):
         self.started = False
         """Whether reading has begun."""
         self._schema_written = False
-        self._deselected: tuple[str, ...] | None = None
-        self._deselects_inside = False
         self._progress = Progress(self.name, quiet=True)
         self._documents: DocumentStream | None = None
         self._bookmark: Bookmark | None = None
@@ -385,29 +384,48 @@ class QontoStream(Stream):
         child_context: types.Context | None = None,
         partition_context: types.Context | None = None,
     ) -> None:
-        if self.has_selected_descendents:
+        if self._has_descendents:
             super()._process_record(record, child_context, partition_context)
 
     @override
     def _write_record_message(self, record: types.Record) -> None:
-        maps = self.stream_maps
-        if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
+        if self._unmapped_name is None:
             super()._write_record_message(record)
             return
-        self._deselect(record)
-        self.tap.message_writer.write_record(maps[0].stream_alias, record, self._stream_version)
-        self.state_manager.is_flushed = False
-
-    def _deselect(self, record: Row) -> None:
-        """Remove what the catalog deselects."""
-        if self._deselected is None:
-            hidden = [path for path, selected in self.mask.items() if path and not selected]
-            self._deselected = tuple(path[1] for path in hidden if len(path) == _COLUMN)
-            self._deselects_inside = any(len(path) > _COLUMN for path in hidden)
         for name in self._deselected:
             record.pop(name, None)
         if self._deselects_inside:
             pop_deselected_record_properties(record, self.schema, self.mask)
+        self.tap.message_writer.write_record(self._unmapped_name, record, self._stream_version)
+        self.state_manager.is_flushed = False
+
+    # What the SDK would find out anew for every row
+
+    @cached_property
+    def _has_descendents(self) -> bool:
+        return self.has_selected_descendents
+
+    @cached_property
+    def _unmapped_name(self) -> str | None:
+        """The name under which rows are written as they are; None if a stream map changes them."""
+        maps = self.stream_maps
+        if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
+            return None
+        return maps[0].stream_alias
+
+    @cached_property
+    def _deselected(self) -> tuple[str, ...]:
+        """Columns that the catalog deselects."""
+        return tuple(path[1] for path in self._hidden if len(path) == _COLUMN)
+
+    @cached_property
+    def _deselects_inside(self) -> bool:
+        """Whether the catalog deselects a property inside a column."""
+        return any(len(path) > _COLUMN for path in self._hidden)
+
+    @property
+    def _hidden(self) -> list[tuple[str, ...]]:
+        return [path for path, selected in self.mask.items() if path and not selected]
 
 
 _COLUMN = len(("properties", "name"))
