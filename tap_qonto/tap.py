@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
-import os
-import sys
 import threading
-import traceback
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from click.exceptions import Exit
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
@@ -25,7 +18,6 @@ from typing_extensions import override
 from tap_qonto import __version__
 from tap_qonto.auth import (
     STAGING_HEADER,
-    CredentialError,
     authenticator,
     check_credentials,
 )
@@ -39,18 +31,19 @@ from tap_qonto.client import (
     UnauthorizedError,
 )
 from tap_qonto.documents import Archive
-from tap_qonto.instants import from_datetime, shift, uniform, whole_second
+from tap_qonto.endings import NothingReadError, StoppedError, one_sentence
+from tap_qonto.inputs import bookmarks_of, check_catalog, json_file, json_input, json_object
+from tap_qonto.instants import from_datetime, shift, whole_second
 from tap_qonto.messages import MessageWriter
-from tap_qonto.pagination import CeilingError, ListError, read_numbered
-from tap_qonto.records import RowError
+from tap_qonto.pagination import read_numbered
 from tap_qonto.redaction import protect
-from tap_qonto.settings import API_URLS, SETTINGS, problems, start_instant, wrong_value
-from tap_qonto.storage import StorageError, storage_at
+from tap_qonto.settings import API_URLS, SETTINGS, problems, start_instant, type_errors
+from tap_qonto.storage import storage_at
 from tap_qonto.streams import STREAMS
-from tap_qonto.streams.base import INTERRUPTED, QontoStream
+from tap_qonto.streams.base import QontoStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
     import click
@@ -60,26 +53,6 @@ if TYPE_CHECKING:
     from tap_qonto.auth import AccessToken, ApiKey, OAuth
 
 _logger = logging.getLogger("tap-qonto")
-
-
-class StoppedError(BaseException):
-    """A signal asked the run to stop.
-
-    Args:
-        signum: Number of the signal.
-    """
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-class InputError(Exception):
-    """A file given to the run cannot be used; the message says why and what to do."""
-
-
-class NothingReadError(Exception):
-    """Every selected stream was refused."""
 
 
 class TapQonto(Tap):
@@ -111,7 +84,7 @@ class TapQonto(Tap):
         self._organization_lock = threading.Lock()
         self._ending = False
         if isinstance(options.get("catalog"), dict):
-            _check_catalog(options["catalog"])
+            check_catalog(options["catalog"])
         super().__init__(config=config, **options)
 
     # What streams need to know
@@ -349,7 +322,7 @@ class TapQonto(Tap):
             if "default" in setting and name not in self._config:
                 self._config[name] = setting["default"]
         errors = [*problems(self._config, known)]
-        errors += _type_errors(self._config, known)
+        errors += type_errors(self._config, known)
         if self._config.get("environment") != "demo" and not errors:
             errors += filter(None, [check_credentials(self._config)])
         if errors and raise_errors:
@@ -358,46 +331,8 @@ class TapQonto(Tap):
 
     @override
     def load_state(self, state: Any) -> None:
-        bookmarks = _bookmarks(state)
-        foreign = bookmarks.keys() - self.streams.keys()
-        if foreign and foreign == bookmarks.keys():
-            msg = (
-                f"The state is of another tap: it knows {', '.join(sorted(foreign))}, and no "
-                "stream of tap-qonto. Pass the right state, or none to read everything"
-            )
-            raise InputError(msg)
         latest = shift(self.run_end, self.config.get("lookback_seconds", 0) + 60)
-        for name, bookmark in bookmarks.items():
-            if name in foreign:
-                _logger.warning("The state knows a stream %r, which does not exist; ignored", name)
-                continue
-            self._check_bookmark(self.streams[name], bookmark, latest)
-        super().load_state({"bookmarks": bookmarks})
-
-    def _check_bookmark(self, stream: Any, bookmark: Any, latest: str) -> None:
-        partitions = bookmark.get("partitions", []) if isinstance(bookmark, dict) else None
-        if not isinstance(partitions, list) or not all(
-            isinstance(part, dict) and isinstance(part.get("context"), dict) for part in partitions
-        ):
-            msg = f"The state of {stream.name} is damaged. Pass the last good state, or none"
-            raise InputError(msg)
-        if "replication_key_value" in bookmark and stream.name == "transactions":
-            msg = (
-                "The state has one bookmark for all transactions, where tap-qonto keeps one per "
-                "bank account. Remove it from the state to read all transactions anew"
-            )
-            raise InputError(msg)
-        for part in (bookmark, *partitions):
-            key = part.get("replication_key", stream.replication_key)
-            if "replication_key_value" in part and key != stream.replication_key:
-                msg = (
-                    f"The state of {stream.name} has a bookmark on {key!r}, but the stream goes "
-                    f"by {stream.replication_key!r}. Remove it to read the stream anew"
-                )
-                raise InputError(msg)
-            for name in ("replication_key_value", INTERRUPTED):
-                if name in part:
-                    _check_instant(stream.name, part[name], latest)
+        super().load_state({"bookmarks": bookmarks_of(state, self.streams, latest)})
 
     # How a run begins and ends
 
@@ -416,27 +351,27 @@ class TapQonto(Tap):
     def cb_config(
         cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
     ) -> _ConfigInput:
-        with _sentences():
+        with one_sentence():
             merged = _ConfigInput()
             for source in value:
                 if source == "ENV":
                     merged.parse_env = True
                 elif source.lstrip().startswith("{"):
-                    merged.config |= _json(source, "The configuration given to --config")
+                    merged.config |= json_object(source, "The configuration given to --config")
                 else:
-                    merged.config |= _json_file(source, "--config")
+                    merged.config |= json_file(source, "--config")
             return merged
 
     @classmethod
     @override
     def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
-        with _sentences():
+        with one_sentence():
             super().cb_discover(ctx, param, value)
 
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        with _sentences():
+        with one_sentence():
             super().cb_test(ctx, param, value)
 
     @classmethod
@@ -451,14 +386,14 @@ class TapQonto(Tap):
         catalog: IO[str] | None = None,
     ) -> None:
         config = config or _ConfigInput()
-        with _sentences():
+        with one_sentence():
             if about:
                 cls.print_about(about_format)
                 return
             tap = cls(
                 config=config.config,
-                state=None if state is None else _json_input(state, "--state"),
-                catalog=None if catalog is None else _json_input(catalog, "--catalog"),
+                state=None if state is None else json_input(state, "--state"),
+                catalog=None if catalog is None else json_input(catalog, "--catalog"),
                 parse_env_config=config.parse_env,
             )
             # Rows are many objects and no cycles: looking for those costs a tenth of the run.
@@ -491,74 +426,6 @@ class TapQonto(Tap):
 
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
-_SENTENCES = (
-    CeilingError,
-    ConfigValidationError,
-    CredentialError,
-    ListError,
-    NothingReadError,
-    QontoError,
-    RowError,
-    InputError,
-    StorageError,
-)
-"""Errors whose message says all that a person needs."""
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """End the process with one sentence on the log instead of a traceback."""
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()  # here, where a closed pipe is still told
-    except (Exit, SystemExit):
-        raise  # click's way to end a command
-    except ConfigValidationError as error:
-        for sentence in error.errors:
-            _logger.error("%s", sentence)  # noqa: TRY400 - the sentence says it all
-        _exit(1)
-    except (*_SENTENCES, SingerSDKError) as error:
-        _logger.error("%s", str(error) or type(error).__name__)  # noqa: TRY400 - it says it all
-        _exit(1)
-    except BrokenPipeError:
-        MessageWriter.abandon()
-        _logger.error("The target has closed the pipe; its own log says why")  # noqa: TRY400
-        _exit(1)
-    except StoppedError as stop:
-        _logger.error("Stopped by signal %d; the next run goes on from the last state", stop.signum)  # noqa: TRY400
-        _exit(128 + stop.signum)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        _logger.error("This machine refused something (%s): %s", _place(error), reason)  # noqa: TRY400
-        _logger.debug("Where it happened", exc_info=True)
-        _exit(1)
-    except Exception as error:
-        _logger.error(  # noqa: TRY400 - a traceback may quote the data
-            "Internal error: %s in %s. This is a bug of tap-qonto %s; please report this line. "
-            "Nothing is lost, the next run goes on from the last state",
-            type(error).__name__, _place(error), __version__,
-        )  # fmt: skip
-        _logger.debug("Where it happened", exc_info=True)
-        _exit(1)
-
-
-def _place(error: Exception) -> str:
-    """Return the last place in the tap's own code that an exception came through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents]
-    frame = (ours or frames)[-1]
-    return f"{Path(frame.filename).name}, line {frame.lineno}"
-
-
-def _exit(code: int) -> NoReturn:
-    """End the process at once, without waiting for requests that nobody needs any more."""
-    logging.shutdown()
-    if threading.active_count() > 1:
-        os._exit(code)
-    sys.exit(code)
-
 
 def _texts(value: Any) -> Iterator[str]:
     """Yield the texts in a setting, which may be of any type before it has been checked."""
@@ -571,150 +438,3 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _is_waiting(stream: QontoStream) -> bool:
     return not stream.started
-
-
-def _type_errors(config: dict[str, Any], known: dict[str, Any]) -> list[str]:
-    """Return a sentence for each setting whose value does not fit its schema."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - the SDK has loaded it by now
-
-    return [
-        wrong_value(name, known[name])
-        for name, value in config.items()
-        if name in known and not Draft202012Validator(known[name]).is_valid(value)
-    ]
-
-
-def _bookmarks(state: Any) -> dict[str, Any]:
-    """Return the bookmarks of a state.
-
-    Raises:
-        InputError: If it is no Singer state.
-    """
-    if not isinstance(state, dict):
-        msg = "The state is no JSON object. Pass the value of the last STATE message"
-        raise InputError(msg)
-    if not state:
-        return {}
-    bookmarks = state.get("bookmarks")
-    if not isinstance(bookmarks, dict):
-        msg = (
-            "The state has no 'bookmarks', so it is not one of tap-qonto. Pass the value of the "
-            "last STATE message, or no state to read everything"
-        )
-        raise InputError(msg)
-    return bookmarks
-
-
-def _check_instant(stream: str, value: Any, latest: str) -> None:
-    """Refuse a bookmark that is no instant, or lies in the future and would skip rows.
-
-    Raises:
-        InputError: If it is one of these.
-    """
-    try:
-        instant = uniform(value)
-    except (TypeError, ValueError, IndexError):
-        msg = (
-            f"The state of {stream} has a bookmark that is no timestamp. Pass the last good "
-            "state, or remove the bookmark to read the stream anew"
-        )
-        raise InputError(msg) from None
-    if instant > latest:
-        msg = (
-            f"The state of {stream} has a bookmark in the future ({instant}), which would skip "
-            "what happens until then. Check this machine's clock, or remove the bookmark"
-        )
-        raise InputError(msg)
-
-
-def _check_catalog(catalog: dict[str, Any]) -> None:
-    """Refuse what is no catalog of this tap, where the SDK would fail or read something else.
-
-    Raises:
-        InputError: If it is not.
-    """
-    anew = "Write it anew with tap-qonto --discover"
-    entries = catalog.get("streams")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        msg = f"The catalog has no list 'streams'. {anew}"
-        raise InputError(msg)
-    known = {stream.name: stream for stream in STREAMS}
-    names = [entry.get("tap_stream_id") for entry in entries]
-    unknown = [name for name in names if name not in known]
-    if unknown and len(unknown) == len(names):
-        msg = f"The catalog is of another tap: it knows no stream of tap-qonto. {anew}"
-        raise InputError(msg)
-    if unknown:
-        _logger.warning(
-            "The catalog knows streams that do not exist; ignored: %s",
-            ", ".join(sorted(map(str, unknown))),
-        )
-    for name, entry in zip(names, entries, strict=True):
-        if name in known and (fault := _fault_of(entry, known[name])):
-            msg = f"The catalog's entry of {name} {fault}. {anew}"
-            raise InputError(msg)
-
-
-def _fault_of(entry: dict[str, Any], stream: type[QontoStream]) -> str | None:
-    """Say what is wrong with a stream's entry in a catalog; None if it can be used."""
-    schema = entry.get("schema")
-    columns = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(columns, dict) or not all(isinstance(one, dict) for one in columns.values()):
-        return "has no schema"
-    if missing := [key for key in stream.primary_keys if key not in columns]:
-        return f"lacks the key column {missing[0]!r}"
-    metadata = entry.get("metadata", [])
-    if not isinstance(metadata, list) or not all(
-        isinstance(item, dict)
-        and isinstance(item.get("breadcrumb"), list)
-        and isinstance(item.get("metadata"), dict)
-        for item in metadata
-    ):
-        return "has damaged metadata"
-    root: dict[str, Any] = next((m["metadata"] for m in metadata if not m["breadcrumb"]), {})
-    key = entry.get("replication_key") or root.get("replication-key")
-    ours = stream.replication_key
-    if key and key != ours:
-        way = f"goes by {ours!r}" if isinstance(ours, str) else "is always read whole"
-        return f"names the replication key {key!r}, but the stream {way}"
-    return None
-
-
-def _json(text: str, what: str) -> dict[str, Any]:
-    """Return the JSON object in a text.
-
-    Raises:
-        InputError: If there is none.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        msg = f"{what} is no JSON object"
-        raise InputError(msg)
-    return value
-
-
-def _json_input(file: IO[str], option: str) -> dict[str, Any]:
-    """Return the JSON object in an open file.
-
-    Raises:
-        InputError: If there is none.
-    """
-    what = f"The file given to {option}"
-    try:
-        return _json(file.read(), what)
-    except UnicodeDecodeError:
-        msg = f"{what} is no JSON object"
-        raise InputError(msg) from None
-
-
-def _json_file(path: str, option: str) -> dict[str, Any]:
-    what = f"The file {path!r} given to {option}"
-    try:
-        return _json(Path(path).read_text(encoding="utf-8"), what)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        msg = f"{what} cannot be read: {reason}"
-        raise InputError(msg) from None

@@ -705,7 +705,7 @@ def test_a_file_that_is_no_json_is_told(
 ) -> None:
     path = tmp_path / "input.json"
     path.write_text(text)
-    monkeypatch.setattr("tap_qonto.tap._exit", sys.exit)
+    monkeypatch.setattr("tap_qonto.endings._exit", sys.exit)
     monkeypatch.setattr("sys.excepthook", sys.excepthook)
     ended = CliRunner().invoke(TapQonto.get_singer_command(), [f"--{option}={path}"])
     logging.captureWarnings(capture=False)
