@@ -16,6 +16,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
+from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from urllib.parse import urljoin
 
@@ -319,7 +320,7 @@ class Client:
         request = requests.Request("GET", f"{self._base}{query.path}", params=list(query.params))
         with self._places:
             if (pause := self._resume_at - time.monotonic()) > 0:
-                time.sleep(pause)
+                sleep(pause)
             if self._rate_limit:
                 self._rate_limit.wait()
             prepared = self._session.prepare_request(request)

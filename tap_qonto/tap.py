@@ -43,7 +43,7 @@ from tap_qonto.streams import STREAMS
 from tap_qonto.streams.base import QontoStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     import click

@@ -53,6 +53,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the tap would have waited before each retry."""
     waited: list[float] = []
     monkeypatch.setattr("backoff._sync.time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr("tap_qonto.client.sleep", lambda _seconds: None)
     return waited
 
 
@@ -182,6 +183,7 @@ def test_a_host_that_comes_back_is_found_again(
             started.append(DemoServer(Api(small), port=port))
 
     monkeypatch.setattr("backoff._sync.time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr("tap_qonto.client.sleep", sleep)
     settings = {"api_url": f"http://127.0.0.1:{port}/v2", "login": "a", "secret_key": "b"}
     outcome = run(settings, select=["labels"])
     started[0].close()
