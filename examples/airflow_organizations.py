@@ -1,0 +1,37 @@
+"""Airflow: one mapped task per organization, every hour.
+
+Put this file and `organizations.py` into the DAG folder of workers that have this project, and
+`meltano` on their path with its plugins installed (`meltano install`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import organizations
+from airflow.sdk import dag, task
+
+
+@dag(schedule="@hourly", start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False)
+def qonto_organizations() -> None:
+    """Load all Qonto organizations, a few at a time."""
+
+    @task
+    def names() -> list[str]:
+        return organizations.names()
+
+    # One run per organization at a time: two would write the same state.
+    @task(
+        max_active_tis_per_dag=4,
+        max_active_tis_per_dagrun=4,
+        retries=2,
+        retry_delay=timedelta(minutes=5),
+        map_index_template="{{ task.op_kwargs['organization'] }}",
+    )
+    def load(organization: str) -> None:
+        organizations.load(organization)
+
+    load.expand(organization=names())
+
+
+qonto_organizations()

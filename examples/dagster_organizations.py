@@ -1,0 +1,33 @@
+"""Dagster: one partition per organization, loaded every hour.
+
+    meltano install
+    uvx --with dagster-webserver dagster dev --python-file examples/dagster_organizations.py
+
+A backfill over all partitions loads every organization; the page of the asset shows when each was
+last loaded. The pool limits how many run at once, here and on other machines of the deployment:
+
+    dagster instance concurrency set qonto 4
+"""
+
+from collections.abc import Iterator  # Dagster reads annotations, so they are not postponed
+
+import dagster as dg
+import organizations
+
+partitions = dg.StaticPartitionsDefinition(organizations.names())
+
+
+@dg.asset(partitions_def=partitions, pool="qonto", retry_policy=dg.RetryPolicy(max_retries=2))
+def qonto(context: dg.AssetExecutionContext) -> None:
+    """Tables of one Qonto organization."""
+    organizations.load(context.partition_key)
+
+
+@dg.schedule(target=qonto, cron_schedule="@hourly")
+def every_hour() -> Iterator[dg.RunRequest]:
+    """Ask for a run of each organization."""
+    for organization in organizations.names():
+        yield dg.RunRequest(partition_key=organization)
+
+
+defs = dg.Definitions(assets=[qonto], schedules=[every_hour])
