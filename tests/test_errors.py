@@ -207,6 +207,26 @@ def test_a_name_that_does_not_resolve_is_told(
     assert len(waits) == 5
 
 
+def test_a_429_holds_back_every_request_of_the_run_until_its_time(company: Company) -> None:
+    api = Api(company, page_limit=10)
+    arrivals: list[float] = []
+    throttled: list[float] = []
+
+    def throttle(request: Request) -> Response | None:
+        arrivals.append(time.monotonic())
+        if len(arrivals) != 12:
+            return None
+        throttled.append(arrivals[-1])
+        return answer(429, {}, Retry_After="1")(request)
+
+    api.before.append(throttle)
+    outcome = run(select=["transactions"], api=api)
+    assert len(outcome.records["transactions"]) == 900
+    # What was under way already may still arrive.
+    early = [at for at in arrivals if throttled[0] + 0.3 < at < throttled[0] + 0.95]
+    assert not early
+
+
 def test_many_threads_that_fail_at_once_log_one_line_per_retry(waits: list[float]) -> None:
     company = Company(transactions=900)
     refused: set[str] = set()
