@@ -26,7 +26,7 @@ import requests
 from typing_extensions import override
 
 from tap_qonto.deadline import DeadlineAdapter
-from tap_qonto.pagination import CeilingError, Page, PastTheEndError, Pool
+from tap_qonto.pagination import CeilingError, LateRows, Page, PastTheEndError, Pool
 from tap_qonto.settings import is_safe_url
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Client:
         self._rate_limit = rate_limit
         self._places = threading.BoundedSemaphore(concurrency)
         self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="qonto")
-        self._early: dict[Query, Future[Any]] = {}
+        self._early: dict[Query, Future[_Answer]] = {}
         self._early_lock = threading.Lock()
         self._decoder = msgspec.json.Decoder(float_hook=Decimal)
         self._session = requests.Session()
@@ -239,12 +239,10 @@ class Client:
             CeilingError: If the query matches more rows than Qonto lists.
             PastTheEndError: If the page lies beyond the last one.
         """
-        with self._early_lock:
-            early = self._early.pop(query, None)
-        return self._get(query) if early is None else early.result()
+        return {name: self._decoded(query, part) for name, part in self._answer(query).items()}
 
     def page(self, query: Query, envelope: str, number: int, *, per_page: int = PER_PAGE) -> Page:
-        """Return one page of a list.
+        """Return one page of a list, whose rows are decoded when they are first looked at.
 
         Args:
             query: The list, without the parameters of the page.
@@ -258,12 +256,13 @@ class Client:
             CeilingError: As `get` does.
             PastTheEndError: As `get` does.
         """
-        answer = self.get(paged(query, number, per_page) if per_page else query)
-        rows = answer.get(envelope) if isinstance(answer, dict) else None
-        if not isinstance(rows, list):
+        answer = self._answer(paged(query, number, per_page) if per_page else query)
+        listed = answer.get(envelope, _NULL)
+        if bytes(memoryview(listed)[:1]) != b"[":
             msg = f"{_what(query)} answered JSON without the list {envelope!r}"
             raise AnswerError(msg, status=200)
-        meta = answer.get("meta")
+        rows = LateRows(lambda: self._decoded(query, listed))
+        meta = self._decoded(query, answer.get("meta", _NULL))
         if meta is None:
             return Page(rows, number, full=0 < per_page <= len(rows))
         if not isinstance(meta, dict):
@@ -273,9 +272,24 @@ class Client:
         pages = _count(query, meta, "total_pages")
         if pages is None and total is not None and per_page:
             pages = -(-total // per_page)
-        return Page(rows, number, pages=pages, total=total, full=0 < per_page <= len(rows))
+        full = pages is None and 0 < per_page <= len(rows)
+        return Page(rows, number, pages=pages, total=total, full=full)
 
-    def _get(self, query: Query) -> Any:
+    def _decoded(self, query: Query, part: msgspec.Raw) -> Any:
+        """Return the value of one part of an answer."""
+        try:
+            return self._decoder.decode(part)
+        except _UNREADABLE:
+            msg = f"{_what(query)} answered 200 with text that is not valid JSON"
+            raise AnswerError(msg, status=200) from None
+
+    def _answer(self, query: Query) -> _Answer:
+        """Return an answer that was asked for early, or ask now."""
+        with self._early_lock:
+            early = self._early.pop(query, None)
+        return self._get(query) if early is None else early.result()
+
+    def _get(self, query: Query) -> _Answer:
         def wait(details: Any) -> None:
             error: FaultError = details["exception"]
             if error.status == requests.codes.too_many:
@@ -298,7 +312,7 @@ class Client:
             )
             raise FaultError(msg, status=error.status, code=error.code) from None
 
-    def _attempt(self, query: Query) -> Any:
+    def _attempt(self, query: Query) -> _Answer:
         """Send one request, and once more if the credentials could be renewed."""
         response = self._send(query)
         if response.status_code == requests.codes.unauthorized:
@@ -308,7 +322,9 @@ class Client:
         if response.status_code != requests.codes.ok:
             raise _error(query, response)
         try:
-            answer = self._decoder.decode(response.content)
+            answer = _parts.decode(response.content)
+        except msgspec.ValidationError:
+            answer = {}  # JSON, but no object, so it holds nothing that is asked for
         except _UNREADABLE:
             raise _not_json(query, response) from None
         if not self.proven:
@@ -444,6 +460,12 @@ def paged(query: Query, number: int, per_page: int = PER_PAGE) -> Query:
 
 
 _logger = logging.getLogger("tap-qonto")
+
+_Answer = dict[str, msgspec.Raw]
+"""An answer as Qonto sent it, taken apart by the names at its top."""
+
+_parts = msgspec.json.Decoder(_Answer)
+_NULL = msgspec.Raw(b"null")
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding an answer raises; the last if it is nested more deeply than Python can follow."""

@@ -35,6 +35,7 @@ from tap_qonto.instants import FLOOR, as_filter, shift, uniform
 from tap_qonto.pagination import (
     Bounds,
     CeilingError,
+    LateRows,
     ListError,
     UnsortedError,
     read_newest_first,
@@ -160,9 +161,10 @@ class QontoStream(Stream):
         return Query(self.name, self.path, (*self.params, *params))
 
     def page(self, query: Query, number: int, context: types.Context | None) -> Page:
-        """Return one page with its rows clean."""
+        """Return one page, whose rows are clean when they are looked at."""
         page = self.tap.client.page(query, self.envelope, number, per_page=self.per_page)
-        return page._replace(rows=[self.clean(row, context) for row in page.rows])
+        rows = LateRows(lambda: [self.clean(row, context) for row in page.rows])
+        return page._replace(rows=rows)
 
     def clean(self, row: Any, context: types.Context | None) -> Row:
         """Return one row of the API clean.
