@@ -93,6 +93,19 @@ def test_nothing_new_moves_no_bookmark(shown: Api, clock: Clock, stream: str) ->
 
 
 @pytest.mark.parametrize("stream", STREAMS)
+def test_a_bookmark_does_not_move_back_when_the_latest_row_is_gone(
+    world: Company, shown: Api, clock: Clock, stream: str
+) -> None:
+    earlier = read(shown, stream)
+    latest = max(world.rows(stream), key=lambda row: uniform(row["updated_at"]))
+    world.remove(stream, latest["id"])
+    clock.advance(3_600)
+    later = read(shown, stream, state=earlier.state, lookback_seconds=86_400 * 400)
+    assert later.records[stream], "older rows come again"
+    assert bookmark_for(later, stream, latest) == bookmark_for(earlier, stream, latest)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
 def test_a_bookmark_is_the_latest_row_of_its_partition(
     world: Company, shown: Api, stream: str
 ) -> None:

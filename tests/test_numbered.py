@@ -88,6 +88,21 @@ def test_a_row_that_leaves_pulls_no_other_row_out_of_sight(company: Company, pag
     assert done.log.count(AGAIN) == 3
 
 
+def test_a_page_that_holds_fewer_rows_than_were_counted_is_noticed(
+    company: Company, paged: Api
+) -> None:
+    short = iter([True])
+
+    def shorten(body: Row) -> None:
+        if body["meta"]["current_page"] == 3 and next(short, False):
+            del body["labels"][-1]
+
+    alter(paged, "/labels", shorten)
+    done = run(api=paged, select=["labels"])
+    assert len(ids(done, "labels")) == company.total("labels")
+    assert done.log.count(AGAIN) == 1
+
+
 def drop(*names: str) -> Callable[[Row], None]:
     def change(body: Row) -> None:
         for name in names:

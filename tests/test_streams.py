@@ -386,6 +386,20 @@ def test_a_new_field_and_a_new_enum_value_get_through(api: Api) -> None:
     assert done.log.count("the field 'shape'") == 1
 
 
+def test_a_link_that_opens_a_document_is_dropped_from_every_new_field(api: Api) -> None:
+    link = "https://files.example/receipt.pdf?X-Amz-Expires=1800&X-Amz-Signature=5ecret"
+
+    def add(row: Row) -> None:
+        row |= {"preview_url": link, "files": [{"name": "a", "href": link}]}
+        row["parent_card_summary"] = {"id": "1", "preview": link}
+
+    alter_rows(api, "/cards", add)
+    done = run(api=api, select=["cards"])
+    assert "5ecret" not in json.dumps(done.messages, default=str) + done.log
+    news = first(done, "cards")["additional_properties"]
+    assert news == {"preview_url": None, "files": [{"name": "a", "href": None}]}
+
+
 def test_columns_that_a_role_may_not_see_are_absent_and_no_error(api: Api) -> None:
     visible = {"id", "name", "status", "main", "organization_id"}
 
