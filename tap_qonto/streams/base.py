@@ -360,7 +360,7 @@ class QontoStream(Stream):
 
     @override
     def get_replication_key_signpost(self, context: types.Context | None = None) -> None:
-        """Leave out the SDK's cap on bookmarks: `save` has its own, in the uniform form."""
+        """Leave out the SDK's cap on bookmarks: `Bookmark` has its own, in the uniform form."""
 
     @override
     def _write_starting_replication_value(self, context: types.Context | None) -> None:
@@ -370,7 +370,7 @@ class QontoStream(Stream):
     def _increment_stream_state(
         self, latest_record: types.Record, *, context: types.Context | None = None
     ) -> None:
-        """Leave bookmarks to `save`."""
+        """Leave bookmarks to `Bookmark`."""
 
     @override
     def _write_schema_message(self) -> None:
