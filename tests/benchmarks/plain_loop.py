@@ -1,4 +1,4 @@
-"""The loop of Qonto's guide, to measure the tap against: ask for a page, write it, ask for the next.
+"""The loop of Qonto's guide, to measure the tap against: ask for a page, write it, and so on.
 
 It does the least that can be done: one session, so that connections are kept; no schema, no
 checks, no second attempt. It loses rows when the list changes meanwhile.

@@ -39,5 +39,5 @@ class RememberingApi(Api):
 
 
 if __name__ == "__main__":
-    demo.Api = RememberingApi  # type: ignore[attr-defined, misc]
+    demo.Api = RememberingApi  # type: ignore[attr-defined]
     sys.exit(demo.main())
