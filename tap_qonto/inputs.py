@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tap_qonto import schemas
 from tap_qonto.instants import uniform
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.base import INTERRUPTED
@@ -95,8 +96,8 @@ def _check_instant(stream: str, value: Any, latest: str) -> None:
         raise InputError(msg)
 
 
-def check_catalog(catalog: dict[str, Any]) -> None:
-    """Refuse what is no catalog of this tap, where the SDK would fail or read something else.
+def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
+    """Return a catalog in which every stream has its parent, which the SDK would miss.
 
     Raises:
         InputError: If it is not.
@@ -121,6 +122,24 @@ def check_catalog(catalog: dict[str, Any]) -> None:
         if name in known and (fault := _fault_of(entry, known[name])):
             msg = f"The catalog's entry of {name} {fault}. {anew}"
             raise InputError(msg)
+    missing = [
+        _deselected(parent, stream.primary_keys)
+        for parent, stream in known.items()
+        if parent not in names
+        and any(known[name].parent_stream_type is stream for name in names if name in known)
+    ]
+    return catalog | {"streams": entries + missing}
+
+
+def _deselected(stream: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return the entry of a stream that is only read for its children."""
+    return {
+        "tap_stream_id": stream,
+        "stream": stream,
+        "key_properties": list(keys),
+        "schema": schemas.emitted(stream, keys),
+        "metadata": [{"breadcrumb": [], "metadata": {"selected": False}}],
+    }
 
 
 def _fault_of(entry: dict[str, Any], stream: type[QontoStream]) -> str | None:

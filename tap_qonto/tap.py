@@ -22,6 +22,7 @@ from tap_qonto.auth import (
     check_credentials,
 )
 from tap_qonto.client import (
+    AnswerError,
     Client,
     FileHost,
     NotReadableError,
@@ -32,7 +33,7 @@ from tap_qonto.client import (
 )
 from tap_qonto.documents import Archive
 from tap_qonto.endings import NothingReadError, StoppedError, one_sentence
-from tap_qonto.inputs import bookmarks_of, check_catalog, json_file, json_input, json_object
+from tap_qonto.inputs import bookmarks_of, checked_catalog, json_file, json_input, json_object
 from tap_qonto.instants import from_datetime, shift, whole_second
 from tap_qonto.messages import MessageWriter
 from tap_qonto.pagination import read_numbered
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_qonto.auth import AccessToken, ApiKey, OAuth
+    from tap_qonto.pagination import Page, Row
 
 _logger = logging.getLogger("tap-qonto")
 
@@ -84,7 +86,7 @@ class TapQonto(Tap):
         self._organization_lock = threading.Lock()
         self._ending = False
         if isinstance(options.get("catalog"), dict):
-            check_catalog(options["catalog"])
+            options["catalog"] = checked_catalog(options["catalog"])
         super().__init__(config=config, **options)
 
     # What streams need to know
@@ -211,20 +213,20 @@ class TapQonto(Tap):
 
     @cached_property
     def _bank_account_ids(self) -> list[str]:
-        accounts = list(self._organization.get("bank_accounts") or ())
-        # Nobody has verified that closed accounts are in both lists.
         query = Query("transactions", "/bank_accounts")
-        accounts += read_numbered(
-            lambda number: self.client.page(query, "bank_accounts", number),
-            keys=("id",),
-            pool=self.client.pool,
-        )
+
+        def fetch(number: int) -> Page:
+            page = self.client.page(query, "bank_accounts", number)
+            return page._replace(rows=_checked_accounts(query.path, list(page.rows)))
+
+        # Nobody has verified that closed accounts are in both lists.
+        embedded = self._organization.get("bank_accounts") or []
+        accounts = _checked_accounts("/organization", embedded)
+        accounts += read_numbered(fetch, keys=("id",), pool=self.client.pool)
         known = {
             account["id"]: None
             for account in accounts
-            if isinstance(account, dict)
-            and account.get("id")
-            and (self.external_accounts or not account.get("is_external_account"))
+            if self.external_accounts or not account.get("is_external_account")
         }
         chosen = self.config.get("bank_account_ids")
         if unknown := set(chosen or ()) - known.keys():
@@ -434,6 +436,21 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
+
+
+def _checked_accounts(path: str, accounts: Any) -> list[Row]:
+    """Return the bank accounts of an answer.
+
+    Raises:
+        AnswerError: If these are none: their transactions must not be left out silently.
+    """
+    if isinstance(accounts, list) and all(
+        isinstance(account, dict) and isinstance(account.get("id"), str) and account["id"]
+        for account in accounts
+    ):
+        return list(accounts)
+    msg = f"GET {path} answered 'bank_accounts' that are not all objects with an ID"
+    raise AnswerError(msg, status=200)
 
 
 def _is_waiting(stream: QontoStream) -> bool:

@@ -708,6 +708,15 @@ def test_a_catalog_of_an_older_version_is_used_as_it_is(small: Company) -> None:
     assert outcome.bookmark("sepa_transfers"), "a stream without its key is read whole every time"
 
 
+def test_a_catalog_without_the_parent_of_a_stream_reads_it_all_the_same(small: Company) -> None:
+    catalog = catalog_of(["statement_files"])
+    catalog["streams"] = [one for one in catalog["streams"] if one["stream"] == "statement_files"]
+    outcome = run(api=Api(small, authorization=KEY), catalog=catalog)
+    assert outcome.exit_code == 0
+    assert outcome.records.keys() == {"statement_files"}
+    assert len(outcome.records["statement_files"]) == small.total("statements")
+
+
 def test_an_unknown_stream_of_a_catalog_is_ignored_with_a_warning(small: Company) -> None:
     catalog = catalog_of(["labels"])
     catalog["streams"].append({"tap_stream_id": "horoscopes", "stream": "horoscopes"})

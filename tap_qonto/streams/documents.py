@@ -79,9 +79,9 @@ class DocumentStream(QontoStream, scope="attachment.read"):
 
     def of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row of the parent, as Qonto sent it, points at."""
-        for id_ in dict.fromkeys(row.get(name) for name in self.pointers):
-            if isinstance(id_, str) and id_:
-                yield self.document(row, id_)
+        named = (row.get(name) for name in self.pointers)
+        for id_ in dict.fromkeys(id_ for id_ in named if isinstance(id_, str) and id_):
+            yield self.document(row, id_)
 
     def document(self, row: Row, id_: str, told: Row | None = None) -> Document:
         """Return a document of a row.

@@ -47,10 +47,12 @@ class BankAccounts(Listed):
             yield row
         if self.tap.external_accounts:
             organization = self.tap.organization
-            for account in organization.get("bank_accounts") or ():
-                if account.get("id") not in listed:
-                    row = {**account, "organization_id": organization.get("id")}
-                    yield self.clean(row, context)
+            embedded = organization.get("bank_accounts")
+            for account in embedded if isinstance(embedded, list) else ():
+                known = {"organization_id": organization.get("id")}
+                row = self.clean(account | known if isinstance(account, dict) else account, context)
+                if row["id"] not in listed:
+                    yield row
 
 
 class Memberships(Listed):
