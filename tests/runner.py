@@ -145,12 +145,30 @@ def catalog_of(
     assert (chosen or set()) | dropped.keys() <= names, "the test names a stream that is not there"
     for stream in catalog["streams"]:
         name = stream["stream"]
+        selected = chosen is None or name in chosen
         for entry in stream["metadata"]:
             if not entry["breadcrumb"]:
-                entry["metadata"]["selected"] = chosen is None or name in chosen
+                entry["metadata"]["selected"] = selected
             elif entry["breadcrumb"][-1] in dropped.get(name, ()):
                 entry["metadata"]["selected"] = False
+        if not selected:
+            _shorten(stream)
     return catalog
+
+
+def _shorten(stream: Row) -> None:
+    """Leave a stream only its key: the SDK takes long to read schemas that nobody needs."""
+    keys = stream["key_properties"]
+    schema = stream["schema"]
+    stream["schema"] = {
+        **schema,
+        "properties": {name: schema["properties"][name] for name in keys},
+    }
+    stream["metadata"] = [
+        entry
+        for entry in stream["metadata"]
+        if not entry["breadcrumb"] or entry["breadcrumb"][-1] in keys
+    ]
 
 
 def run(  # noqa: PLR0913 - what a run can be given

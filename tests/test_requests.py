@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyrate_limiter
 import pytest
 
-from tap_qonto.demo.api import Api, Response
+from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tests.runner import run
 
@@ -80,18 +80,6 @@ def test_the_rate_limit_is_kept_in_every_window(
     window = 10 / hurry
     for first, after in zip(arrivals, arrivals[allowed:], strict=False):
         assert after - first > window * 0.9, "one more than allowed within the window"
-
-
-def test_a_429_is_obeyed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("backoff._sync.time.sleep", waits.append)
-    api = Api(Company(transactions=100))
-    refusals = iter([Response(429, {"Retry-After": "3"}, b"{}")])
-    api.before.append(lambda request: next(refusals, None) if "labels" in request.path else None)
-    done = run(api=api, select=["labels"])
-    assert done.exit_code == 0, done.log
-    assert len(done.records["labels"]) == api.company.total("labels")
-    assert [wait for wait in waits if wait >= 3]
 
 
 def test_an_incremental_run_without_news_asks_once_per_list_and_status() -> None:
