@@ -42,12 +42,13 @@ def pages(session: requests.Session, url: str, account: str) -> Iterator[list[di
         answer = response.json()
         rows = answer["transactions"]
         yield rows
-        if not answer["meta"]["next_page"]:
-            return
         if params["page"] == PAGES:
+            # Whether more rows match, the answer does not say.
             params |= {"updated_at_from": rows[-1]["updated_at"], "page": 1}
-        else:
+        elif answer["meta"]["next_page"]:
             params["page"] += 1
+        else:
+            return
 
 
 def main() -> None:
