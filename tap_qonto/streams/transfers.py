@@ -79,8 +79,14 @@ class InternationalBeneficiaries(Listed, envelope="beneficiaries"):
         if not isinstance(currencies, list):
             msg = f"GET {path} answered JSON without the list 'currencies'"
             raise AnswerError(msg, status=200)
-        codes = {entry.get("currency_code") for entry in currencies if isinstance(entry, dict)}
-        return sorted(code for code in codes if isinstance(code, str))
+        codes: set[str] = set()
+        for entry in currencies:
+            code = entry.get("currency_code") if isinstance(entry, dict) else None
+            if not isinstance(code, str):
+                msg = f"GET {path} answered a currency without a 'currency_code'"
+                raise AnswerError(msg, status=200)
+            codes.add(code)
+        return sorted(codes)
 
     @override
     def first_queries(self) -> Sequence[Query]:
