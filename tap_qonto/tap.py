@@ -95,6 +95,16 @@ class TapQonto(Tap):
     def discover_streams(self) -> Sequence[QontoStream]:
         return [stream(self) for stream in STREAMS]
 
+    @override
+    def setup_mapper(self) -> None:
+        super().setup_mapper()
+        # The SDK maps a deselected stream to no columns at all, and then test runs select it.
+        for stream in self.streams.values():
+            if not stream.selected:
+                self.mapper.register_raw_stream_schema(
+                    stream.name, stream.effective_schema, stream.primary_keys
+                )
+
     @cached_property
     def run_end(self) -> str:
         """The last instant that this run reads, uniform: the second before the run began."""

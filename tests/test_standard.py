@@ -1,4 +1,4 @@
-"""The SDK's own suite for taps, against the demo company, with every stream selected."""
+"""The SDK's own suite for taps, against the demo company, which selects every stream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 from singer_sdk.testing import get_tap_test_class
 
 from tap_qonto.tap import TapQonto
-from tests.runner import catalog_of
 
 # The suite warns of columns that it never saw filled. Which these are in the demo company, and that
 # there are no others, is a test of its own in `test_streams`.
@@ -18,6 +17,5 @@ pytestmark = [
 TestTapQonto = get_tap_test_class(
     TapQonto,
     config={"environment": "demo"},
-    catalog=catalog_of(),
     parse_env_config=False,
 )
