@@ -1,7 +1,7 @@
 -- target-postgres makes columns without a time zone for timestamps, which are in UTC. This gives
 -- them the zone. Run it once, after the first load; the loader keeps the columns as they are then:
 --
---   psql "$TARGET_POSTGRES_SQLALCHEMY_URL" --file examples/postgres/timestamptz.sql
+--   psql postgresql://... --file examples/postgres/timestamptz.sql
 do $$
 declare
     zoneless record;
