@@ -136,6 +136,7 @@ class RateLimit:
     def _create(self) -> Any:
         from pyrate_limiter import Limiter, Rate  # noqa: PLC0415 - 0.1 s that discovery can do without
 
+        logging.getLogger("pyrate_limiter").setLevel(logging.WARNING)
         return Limiter(
             [
                 Rate(max(1, int(1_000 * self._share)), 10_000),
