@@ -115,18 +115,20 @@ class _Notices:
             f"converted, or kept as text in the column {ADDITIONAL}"
         )
 
+    def unfit(self, value: Any, path: str, leftovers: Row, promised: str) -> None:
+        """Leave a value that cannot be converted, as text, to the leftovers."""
+        if value is not None:
+            leftovers[path] = as_text(without_links(value))
+        self.wrong_type(path, _kind(value), promised)
+
 
 class _Field(NamedTuple):
     """What to do with one field."""
 
-    promised: str
-    """What JSON calls the promised type."""
     passing: frozenset[type]
     """Values of exactly these types pass as they are."""
     convert: Callable[[Any, str, Row], Any]
-    """Makes the promised value of any other (value, path, leftovers); ValueError if it cannot."""
-    news: bool
-    """Whether a value that had to be converted breaks Qonto's promise."""
+    """Makes the promised value of any other (value, path, leftovers); None if it cannot."""
 
 
 class _Object:
@@ -167,7 +169,7 @@ class _Object:
             if field is None:
                 unknown.append(name)
             else:
-                row[name] = _converted(field, value, path + name, leftovers, self._notices)
+                row[name] = field.convert(value, path + name, leftovers)
         if unknown:
             for name in self._dropped.intersection(unknown):
                 del row[name]
@@ -178,37 +180,16 @@ class _Object:
                     self._notices.new_field(path + name)
         return unknown
 
-    def convert(self, value: Any, path: str, leftovers: Row) -> Row:
+    def convert(self, value: Any, path: str, leftovers: Row) -> Row | None:
         """Clean an object inside a row; what its schema lacks stays where it is."""
         if type(value) is not dict:
-            raise ValueError(path)
+            self._notices.unfit(value, path, leftovers, "an object")
+            return None
         self.clean(value, f"{path}.", leftovers)
         return value
 
 
 _NONE: frozenset[type] = frozenset()
-
-
-def _converted(
-    field: _Field,
-    value: Any,
-    path: str,
-    leftovers: Row,
-    notices: _Notices,
-) -> Any:
-    """Return the value in the promised type, or None and leave it, as text, to the leftovers."""
-    if value is None:
-        notices.wrong_type(path, "null", field.promised)
-        return None
-    try:
-        converted = field.convert(value, path, leftovers)
-    except ValueError:
-        leftovers[path] = as_text(without_links(value))
-        notices.wrong_type(path, _kind(value), field.promised)
-        return None
-    if field.news:
-        notices.wrong_type(path, _kind(value), field.promised)
-    return converted
 
 
 def _field(schema: Mapping[str, Any], stored: Any, notices: _Notices, known: bool) -> _Field:
@@ -218,21 +199,23 @@ def _field(schema: Mapping[str, Any], stored: Any, notices: _Notices, known: boo
     kind, form = _type(schema), schema.get("format")
     if kind == "object":
         inside = _Object(schema, stored, notices, known=known)
-        return _Field("an object", null, inside.convert, news=False)
+        return _Field(null, inside.convert)
     if kind == "array":
         item = _field(schema.get("items") or {}, stored.get("items"), notices, known)
-        return _Field("an array", null, _array_of(item, notices), news=False)
-    news = not known
-    scalars = {
-        ("string", form): _Field("text", null | {str}, _text, news),
-        ("string", "date-time"): _Field("a timestamp", null, _timestamp, news=False),
-        ("string", "date"): _Field("a date", null, _date, news=False),
-        ("integer", form): _Field("an integer", null | {int}, _integer, news),
-        ("number", form): _Field("a number", null | {int, float, Decimal}, _number, news),
-        ("boolean", form): _Field("a boolean", null | {bool}, _boolean, news),
+        return _Field(null, _array_of(item, notices))
+    scalars: dict[tuple[str, Any], tuple[str, set[type], Callable[[Any], Any]]] = {
+        ("string", form): ("text", {str}, _text),
+        ("string", "date-time"): ("a timestamp", set(), _timestamp),
+        ("string", "date"): ("a date", set(), _date),
+        ("integer", form): ("an integer", {int}, _integer),
+        ("number", form): ("a number", {int, float, Decimal}, _number),
+        ("boolean", form): ("a boolean", {bool}, _boolean),
     }
-    anything = _Field("any value", null, lambda value, *_: without_links(value), news=False)
-    return scalars.get((kind or "", form), anything)
+    if (kind or "", form) not in scalars:
+        return _Field(null, lambda value, *_: without_links(value))
+    promised, passing, make = scalars[kind or "", form]
+    news = bool(passing) and not known
+    return _Field(null | passing, _scalar(promised, make, notices, news))
 
 
 def _type(schema: Mapping[str, Any]) -> str | None:
@@ -242,43 +225,64 @@ def _type(schema: Mapping[str, Any]) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _array_of(item: _Field, notices: _Notices) -> Callable[[Any, str, Row], list[Any]]:
+def _array_of(item: _Field, notices: _Notices) -> Callable[[Any, str, Row], list[Any] | None]:
     """Return what cleans the items of an array in place."""
+    passing, convert_item = item
 
-    def convert(value: Any, path: str, leftovers: Row) -> list[Any]:
+    def convert(value: Any, path: str, leftovers: Row) -> list[Any] | None:
         if type(value) is not list:
-            raise ValueError(path)
+            notices.unfit(value, path, leftovers, "an array")
+            return None
         for position, element in enumerate(value):
-            if type(element) not in item.passing:
-                where = f"{path}[{position}]"
-                value[position] = _converted(item, element, where, leftovers, notices)
+            if type(element) not in passing:
+                value[position] = convert_item(element, f"{path}[{position}]", leftovers)
         return value
 
     return convert
 
 
-def _timestamp(value: Any, path: str, _leftovers: Row) -> str:
+def _scalar(
+    promised: str, make: Callable[[Any], Any], notices: _Notices, news: bool
+) -> Callable[[Any, str, Row], Any]:
+    """Return what converts a single value; `news` if having to do so breaks Qonto's promise."""
+
+    def convert(value: Any, path: str, leftovers: Row) -> Any:
+        try:
+            made = make(value)
+        except ValueError:
+            notices.unfit(value, path, leftovers, promised)
+            return None
+        if news:
+            notices.wrong_type(path, _kind(value), promised)
+        return made
+
+    return convert
+
+
+def _timestamp(value: Any) -> str:
     if type(value) is not str or len(value) < len("2026-03-01"):
-        raise ValueError(path)
+        raise ValueError
     return uniform(value)
 
 
-def _date(value: Any, path: str, _leftovers: Row) -> str:
+def _date(value: Any) -> str:
     if type(value) is not str:
-        raise ValueError(path)
+        raise ValueError
     return date.fromisoformat(value[:10]).isoformat()
 
 
-def _text(value: Any, _path: str, _leftovers: Row) -> str:
+def _text(value: Any) -> str:
+    if value is None:
+        raise ValueError
     return as_text(without_links(value))
 
 
-def _integer(value: Any, path: str, _leftovers: Row) -> int:
+def _integer(value: Any) -> int:
     if type(value) is str and value.isdecimal() and len(value) < _LONGEST:
         return int(value)
-    number = _number(value, path, _leftovers)
+    number = _number(value)
     if number != number.to_integral_value() or abs(number) >= 2**63:
-        raise ValueError(path)
+        raise ValueError
     return int(number)
 
 
@@ -286,15 +290,15 @@ _LONGEST = len(str(2**63))
 """Digits from which on an integer may not fit into 64 bits."""
 
 
-def _number(value: Any, path: str, _leftovers: Row) -> Decimal:
+def _number(value: Any) -> Decimal:
     if type(value) not in _NUMERIC:
-        raise ValueError(path)
+        raise ValueError
     try:
         number = Decimal(value)
     except InvalidOperation as error:
-        raise ValueError(path) from error
+        raise ValueError from error
     if not number.is_finite():
-        raise ValueError(path)
+        raise ValueError
     return number
 
 
@@ -302,12 +306,12 @@ _NUMERIC = frozenset({str, int, float, Decimal})
 """Types of a value that may be a number."""
 
 
-def _boolean(value: Any, path: str, _leftovers: Row) -> bool:
+def _boolean(value: Any) -> bool:
     if value in ("true", "false"):
         return bool(value == "true")
     if value in (0, 1):
         return bool(value)
-    raise ValueError(path)
+    raise ValueError
 
 
 def without_links(value: Any) -> Any:

@@ -6,7 +6,9 @@ holds them equal.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from ipaddress import ip_address
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -215,6 +217,22 @@ SETTINGS = th.PropertiesList(
 _NO_DATE = "Set {} to an ISO 8601 date, for example 2024-01-01"
 
 
+def numbers(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numeric settings that were given as text, as environments give them, as numbers.
+
+    Args:
+        config: The configuration.
+        known: Name and JSON Schema of every setting.
+    """
+    found: dict[str, float] = {}
+    for name, value in config.items():
+        kinds = known.get(name, {}).get("type", ())
+        if isinstance(value, str) and not {"number", "integer"}.isdisjoint(kinds):
+            with suppress(ValueError):
+                found[name] = int(value) if "integer" in kinds else float(value)
+    return found
+
+
 def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each thing about a configuration that cannot work.
 
@@ -253,7 +271,11 @@ def type_errors(config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str
     return [
         _wrong_value(name, known[name])
         for name, value in config.items()
-        if name in known and not Draft202012Validator(known[name]).is_valid(value)
+        if name in known
+        and (
+            not Draft202012Validator(known[name]).is_valid(value)
+            or (isinstance(value, float) and not isfinite(value))
+        )
     ]
 
 

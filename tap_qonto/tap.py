@@ -38,7 +38,7 @@ from tap_qonto.instants import from_datetime, shift, whole_second
 from tap_qonto.messages import MessageWriter
 from tap_qonto.pagination import read_numbered
 from tap_qonto.redaction import protect
-from tap_qonto.settings import API_URLS, SETTINGS, problems, start_instant, type_errors
+from tap_qonto.settings import API_URLS, SETTINGS, numbers, problems, start_instant, type_errors
 from tap_qonto.storage import storage_at
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.base import QontoStream
@@ -65,12 +65,12 @@ class TapQonto(Tap):
     config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS.to_dict()
     message_writer_class = MessageWriter
     message_writer: MessageWriter
-    # Without BATCH: the SDK writes deselected columns into its files.
+    # Without BATCH: the SDK writes deselected columns into its files. Without ACTIVATE_VERSION:
+    # a stream that was skipped once would seem to have lost all its rows.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
         TapCapabilities.DISCOVER,
-        TapCapabilities.ACTIVATE_VERSION,
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
@@ -330,6 +330,7 @@ class TapQonto(Tap):
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         known = schema["properties"]
+        self._config.update(numbers(self._config, known))
         for name, setting in known.items():
             if "default" in setting and name not in self._config:
                 self._config[name] = setting["default"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.exceptions import ConfigValidationError
 
 from tap_qonto.demo.api import Api
+from tap_qonto.tap import TapQonto
 from tests.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
@@ -121,3 +123,20 @@ def test_a_demo_organization_is_another_company() -> None:
         for name in ("demo", "bakery", "studio")
     }
     assert len(names) == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "number"),
+    [("rate_limit_share", "0.5", 0.5), ("request_timeout", "30", 30.0), ("concurrency", "4", 4)],
+)
+def test_a_number_may_come_as_text_as_environments_have_it(
+    setting: str, text: str, number: float
+) -> None:
+    tap = TapQonto(config={"environment": "demo", setting: text})
+    assert tap.config[setting] == number
+
+
+@pytest.mark.parametrize("text", ["fast", "nan", "-1", "0x10"])
+def test_text_that_is_no_fitting_number_is_refused(text: str) -> None:
+    with pytest.raises(ConfigValidationError, match="Set rate_limit_share to a number"):
+        TapQonto(config={"environment": "demo", "rate_limit_share": text})
