@@ -5,8 +5,9 @@
 Two pipelines, each with its own state and target, share one OAuth token store and always run at
 the same moment. Between two rounds the server's access tokens expire and the grace period of the
 refresh tokens ends. While they run, rows change with every third request, each kind of fault that a
-retry survives happens to 5 % of the requests, and each kind that ends a run to 5 % of the runs:
-an answer that is none, SIGTERM, SIGKILL, a target that closes the pipe.
+retry survives happens to 5 % of the requests, to those for tokens too, where the answer to a spent
+token may be lost. Each kind that ends a run happens to 5 % of the runs: an answer that is none,
+SIGTERM, SIGKILL, a target that closes the pipe.
 
 In the end the server holds still and each pipeline runs once more. Both targets must then be equal
 to what a first run reads, and no run may have ended in a way that calls for a person. The exit code
@@ -35,6 +36,7 @@ from tap_qonto.demo.company import Company
 from tap_qonto.demo.oauth import OAuth
 from tap_qonto.demo.server import DemoServer
 from tests import faults
+from tests.answers import unhooked
 from tests.runner import catalog_of
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ ENDING: Final[dict[str, Fault]] = {
 KILLS: Final = ("SIGTERM", "SIGKILL", "closed pipe")
 
 CALLS_FOR_A_PERSON: Final = ("tap-qonto-login", "Internal error", "Traceback", "Exception ignored")
+RUN_AGAIN: Final = "run again at once"
+"""Said when no try of a refresh had an answer: the next run helps itself, or calls for a person."""
 
 
 @dataclass
@@ -105,12 +109,13 @@ class Weather:
     """The server's bad days: a hook that changes rows and lets faults happen.
 
     Args:
-        company: Whose rows change.
+        api: The server, whose company's rows change.
         chance: Decides what happens.
     """
 
-    def __init__(self, company: Company, chance: random.Random) -> None:
-        self._company = company
+    def __init__(self, api: Api, chance: random.Random) -> None:
+        self._api = api
+        self._company = company = api.company
         self._chance = chance
         self._lock = threading.Lock()
         self._ids = {name: [row["id"] for row in company.rows(name)] for name in CHANGING}
@@ -120,6 +125,15 @@ class Weather:
         self.happened: Counter[str] = Counter()
         self.changes = 0
         self.requests = 0
+        self._of_tokens: dict[str, Fault] = {
+            **{f"token: {kind}": PASSING[kind] for kind in ("429", "503", "reset")},
+            "token: lost answer": self._lose,
+        }
+
+    def _lose(self, request: Request) -> Response:
+        """Spend the refresh token, and let the answer be lost."""
+        unhooked(self._api)(request)
+        raise ConnectionResetError
 
     def __call__(self, request: Request) -> Response | None:
         with self._lock:
@@ -145,7 +159,8 @@ class Weather:
             self.happened[kind] += 1
             return ENDING[kind]
         draw = self._chance.random()
-        for position, (kind, fault) in enumerate(PASSING.items()):
+        table = self._of_tokens if request.path == "/oauth2/token" else PASSING
+        for position, (kind, fault) in enumerate(table.items()):
             if position * SHARE <= draw < (position + 1) * SHARE:
                 self.happened[kind] += 1
                 return fault
@@ -166,24 +181,24 @@ class Soak:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        self.company = Company("soak", transactions=150)
-        self.weather = Weather(self.company, random.Random(self.seed))
         self.later = timedelta()
         self.oauth = OAuth(
             client_secret="soak",
             refresh_token="seed",
             clock=lambda: datetime.now(UTC) + self.later,
         )
+        company = Company("soak", transactions=150)
+        self.api = Api(company, oauth=self.oauth, page_limit=25)
+        self.weather = Weather(self.api, random.Random(self.seed))
+        self.api.before.append(self.weather)
         self.pipelines = (Pipeline("first"), Pipeline("second"))
         self.counts: Counter[str] = Counter()
         self.complaints: list[str] = []
 
     def run(self, runs: int, seconds: float) -> None:
         """Let pairs of processes run until there were enough runs, or the time is over."""
-        api = Api(self.company, oauth=self.oauth, page_limit=25)
-        api.before.append(self.weather)
         until = time.monotonic() + seconds
-        with DemoServer(api) as server:
+        with DemoServer(self.api) as server:
             self._write_inputs(server)
             while self.counts["runs"] < runs and time.monotonic() < until:
                 self._round(self.pipelines)
@@ -263,7 +278,8 @@ class Soak:
             self.counts["gave up"] += 1
         expected = {"SIGTERM": 143, "SIGKILL": -9, "closed pipe": 1}
         allowed = {0, expected[killed]} if killed else {0, 1}
-        told = next((words for words in CALLS_FOR_A_PERSON if words in log), None)
+        calls = CALLS_FOR_A_PERSON[RUN_AGAIN in log :]
+        told = next((words for words in calls if words in log), None)
         if told or code not in allowed or (self.weather.calm and code):
             last = log.strip().splitlines()[-1:]
             self.complaints.append(f"{pipeline.name}: exit {code}, {told or ''} {last}")
