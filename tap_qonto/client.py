@@ -348,6 +348,9 @@ class Client:
             except requests.RequestException as error:
                 msg = f"{_what(query)} got no whole answer: {reason_of(error)}"
                 raise FaultError(msg) from None
+            except ValueError:  # from looking at where a redirect leads, which nobody asked for
+                msg = f"{_what(query)} answered a redirect to what is no address"
+                raise AnswerError(msg) from None
 
 
 class FileHost:
@@ -416,12 +419,16 @@ class FileHost:
             if not is_safe_url(url):
                 msg = f"Qonto gave a link to {what} that is not https://; it was not followed"
                 raise AnswerError(msg)
-            response = self._session.get(
-                url, stream=True, allow_redirects=False, timeout=self._timeout
-            )
-            if not response.is_redirect:
-                return response
-            url = urljoin(url, response.headers["Location"])
+            try:
+                response = self._session.get(
+                    url, stream=True, allow_redirects=False, timeout=self._timeout
+                )
+                if not response.is_redirect:
+                    return response
+                url = urljoin(url, response.headers["Location"])
+            except ValueError:
+                msg = f"The link to {what}, or where it leads, is no address"
+                raise AnswerError(msg) from None
             response.close()
         msg = f"The file host redirected {what} more than {_REDIRECTS} times"
         raise AnswerError(msg)

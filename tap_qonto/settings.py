@@ -305,7 +305,10 @@ def start_instant(config: Mapping[str, Any]) -> str | None:
 
 def is_safe_url(url: str) -> bool:
     """Return whether a URL leads nowhere that others could listen: https, or this machine."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     if parts.scheme == "https":
         return bool(parts.hostname)
     return parts.scheme == "http" and _is_loopback(parts.hostname or "")

@@ -316,6 +316,13 @@ def test_a_redirect_is_not_followed_so_no_other_host_sees_the_credentials(
     assert f"answered {status}: a redirect" in errors(outcome)[0]
 
 
+def test_a_redirect_to_nowhere_is_told(small: Company) -> None:
+    api = failing(small, "/labels", always=answer(301, Location="https://["))
+    outcome = run(api=api, select=["labels"])
+    assert outcome.exit_code == 1
+    assert errors(outcome) == ["GET /labels answered a redirect to what is no address"]
+
+
 def test_cookies_are_not_kept_and_netrc_is_not_read(
     small: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

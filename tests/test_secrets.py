@@ -291,6 +291,7 @@ def test_settings_in_the_wrong_place_are_not_quoted() -> None:
         ("ftp://127.0.0.1/v2", False),
         ("//127.0.0.1/v2", False),
         ("https://", False),
+        ("https://[", False),
     ],
 )
 @pytest.mark.parametrize("name", ["api_url", "token_url"])
