@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 FLOOR = "2017-01-01T00:00:00.000000Z"
 """The earliest ``updated_at_from`` that Qonto accepts (seen by clients in production)."""
 
-_MILLISECONDS = len("2026-03-01T08:15:00.123Z")
+_MICROSECONDS = len("2026-03-01T08:15:00.123456Z")
 _SECONDS = len("2026-03-01T08:15:00Z")
 
 
@@ -31,12 +31,12 @@ def uniform(text: str) -> str:
         ValueError: If the text is not a timestamp.
     """
     instant = datetime.fromisoformat(text)
-    # The two forms that Qonto nearly always sends need no formatting, only a longer fraction.
-    if text[-1] == "Z" and text[10] == "T":
-        if len(text) == _MILLISECONDS and text[19] == ".":
-            return f"{text[:23]}000Z"
+    # The forms that Qonto nearly always sends need no formatting, only a longer fraction.
+    if text[-1] == "Z" and text[10] == "T" and text[7] == "-":
         if len(text) == _SECONDS and text[16] == ":":
             return f"{text[:19]}.000000Z"
+        if _SECONDS < len(text) <= _MICROSECONDS and text[19] == ".":
+            return f"{text[:-1]:0<26}Z"
     return from_datetime(instant)
 
 
