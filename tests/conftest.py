@@ -11,11 +11,18 @@ from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
 from tap_qonto.instants import from_datetime
+from tap_qonto.redaction import Redaction
 from tap_qonto.tap import TapQonto
 from tests.runner import KEY, config_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's log be masked for its own secrets only: the process is one, the taps are many."""
+    monkeypatch.setattr("tap_qonto.redaction._redaction", Redaction())
 
 
 @pytest.fixture

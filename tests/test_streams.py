@@ -546,14 +546,14 @@ def test_a_stream_for_oauth_only_is_skipped_with_an_api_key(api: Api) -> None:
 
 
 def test_a_wrong_key_ends_the_run_with_where_to_find_it(api: Api) -> None:
-    done = run({"secret_key": "wrong"}, api=api)
+    done = run({"secret_key": "mistyped-4711"}, api=api)
     assert done.exit_code == 1
     assert not done.records
     sentence = done.log.splitlines()[-1]
     assert sentence.startswith("ERROR")
     assert "secret_key" in sentence
     assert "Integrations and Partnerships > API key" in sentence
-    assert "wrong" not in sentence
+    assert "mistyped-4711" not in sentence
     assert "Traceback" not in done.log
 
 
@@ -577,7 +577,7 @@ def test_the_sandbox_wants_its_token_and_a_page_to_sign_in_is_no_data(
     sandbox = {"environment": "sandbox"}
     good = run({**sandbox, "staging_token": "let-me-in"}, api=api, select=["labels"])
     assert rows(good, "labels")
-    bad = run({**sandbox, "staging_token": "wrong"}, api=api, select=["labels"])
+    bad = run({**sandbox, "staging_token": "mistyped-4711"}, api=api, select=["labels"])
     assert bad.exit_code == 1
     assert not bad.records
     assert "Sign in" not in bad.log
