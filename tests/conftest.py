@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test's log be masked for its own secrets only: the process is one, the taps are many."""
+    """Mask a test's own secrets only: the process is one, the taps in it are many."""
     monkeypatch.setattr("tap_qonto.redaction._redaction", Redaction())
 
 
