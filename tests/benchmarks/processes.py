@@ -116,10 +116,12 @@ class Workplace:
 
     Args:
         folder: An empty folder.
+        lean_server: Whether comparisons use a server that writes each transaction only once.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lean_server: bool) -> None:
         self.folder = folder
+        self.lean_server = lean_server
         discovered = subprocess.run([TAP, "--discover"], check=True, capture_output=True)
         self._catalog = json.loads(discovered.stdout)
 
