@@ -198,8 +198,12 @@ class Client:
 
     @property
     def pool(self) -> Pool:
-        """Fetches pages in the background."""
-        return Pool(self._executor.submit, self.concurrency)
+        """Fetches pages in the background.
+
+        Twice as many are under way or waiting as are fetched at once, so that one late page does
+        not keep those after it from being asked for.
+        """
+        return Pool(self._executor.submit, 2 * self.concurrency)
 
     def submit(self, work: Callable[..., _T], *args: Any) -> Future[_T]:
         """Run something in the background, on the threads that fetch pages."""
