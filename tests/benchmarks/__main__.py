@@ -145,7 +145,7 @@ def idle(place: Workplace, repeat: int) -> list[Line]:
 
 def receipts(place: Workplace, repeat: int) -> list[Line]:
     """Store about 500 receipts, by the tap and one after the other, as the guide does."""
-    transactions = 1_120
+    transactions = 1_180
     folder = place.folder / "receipts"
     folder.mkdir()
     taps, loops = [], []
