@@ -290,3 +290,25 @@ def test_actions_are_pinned_and_tokens_may_do_little(path: Path) -> None:
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", action), action
     assert yaml.safe_load(workflow)["permissions"] == {}
     assert workflow.count("actions/checkout@") == workflow.count("persist-credentials: false")
+
+
+def test_no_environment_writes_into_the_tables_of_another_one() -> None:
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    settings = {
+        "target-duckdb": "path",
+        "target-jsonl": "destination_path",
+        "target-csv": "output_path",
+    }
+    defaults = {plugin["name"]: plugin["config"] for plugin in project["plugins"]["loaders"]}
+    for loader, setting in settings.items():
+        places = [
+            own.get(loader, {}).get(setting, defaults[loader][setting])
+            for environment in project["environments"]
+            for own in [
+                {
+                    plugin["name"]: plugin.get("config", {})
+                    for plugin in environment["config"]["plugins"].get("loaders", ())
+                }
+            ]
+        ]
+        assert len(set(places)) == len(places) == 3, loader
