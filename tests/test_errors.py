@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from tap_qonto.client import Client, Query
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
@@ -207,24 +208,26 @@ def test_a_name_that_does_not_resolve_is_told(
     assert len(waits) == 5
 
 
-def test_a_429_holds_back_every_request_of_the_run_until_its_time(company: Company) -> None:
-    api = Api(company, page_limit=10)
+def test_a_429_holds_back_every_request_of_the_run_until_its_time(small: Company) -> None:
+    api = Api(small)
     arrivals: list[float] = []
-    throttled: list[float] = []
 
     def throttle(request: Request) -> Response | None:
         arrivals.append(time.monotonic())
-        if len(arrivals) != 12:
-            return None
-        throttled.append(arrivals[-1])
-        return answer(429, {}, Retry_After="1")(request)
+        time.sleep(0.05)
+        return answer(429, {}, Retry_After="1")(request) if len(arrivals) == 5 else None
 
     api.before.append(throttle)
-    outcome = run(select=["transactions"], api=api)
-    assert len(outcome.records["transactions"]) == 900
-    # What was under way already may still arrive.
-    early = [at for at in arrivals if throttled[0] + 0.3 < at < throttled[0] + 0.95]
-    assert not early
+    with (
+        DemoServer(api) as server,
+        Client(server.api_url, auth=None, headers={}, timeout=5, concurrency=4) as client,
+    ):
+        # More work than the four places get through before the pause would be over.
+        for work in [client.submit(client.get, Query("labels", "/labels")) for _ in range(120)]:
+            work.result()
+    throttled = arrivals[4]
+    assert len(arrivals) == 121
+    assert not [at for at in arrivals if throttled + 0.3 < at < throttled + 0.95]
 
 
 def test_many_threads_that_fail_at_once_log_one_line_per_retry(waits: list[float]) -> None:

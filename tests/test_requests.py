@@ -50,7 +50,7 @@ def test_a_concurrency_of_one_means_one_request_at_a_time() -> None:
 def test_pages_of_a_single_account_are_fetched_at_the_same_time(concurrency: int) -> None:
     company = Company(transactions=900, accounts=1)
     api = Api(company, page_limit=20)
-    overlap = Overlap(0.01)
+    overlap = Overlap(0.05)
     api.before.append(overlap)
     config = {"concurrency": concurrency, "transaction_statuses": ["completed"]}
     done = run(config, api=api, select=["transactions"])
