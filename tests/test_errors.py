@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -211,11 +212,14 @@ def test_a_name_that_does_not_resolve_is_told(
 def test_a_429_holds_back_every_request_of_the_run_until_its_time(small: Company) -> None:
     api = Api(small)
     arrivals: list[float] = []
+    counting = threading.Lock()
 
     def throttle(request: Request) -> Response | None:
-        arrivals.append(time.monotonic())
+        with counting:
+            arrivals.append(time.monotonic())
+            number = len(arrivals)
         time.sleep(0.05)
-        return answer(429, {}, Retry_After="1")(request) if len(arrivals) == 5 else None
+        return answer(429, {}, Retry_After="1")(request) if number == 5 else None
 
     api.before.append(throttle)
     with (
