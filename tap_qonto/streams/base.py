@@ -73,6 +73,7 @@ class Bookmark:
         self.value = uniform(state.get("replication_key_value") or FLOOR)
         """The latest key written, uniform."""
         self._state = state
+        self._before = dict(state)
         self._limit = limit
 
     def hold(self, at: str) -> None:
@@ -90,6 +91,11 @@ class Bookmark:
     def finish(self) -> None:
         """Note that the partition has been read to its end."""
         self._state.pop(INTERRUPTED, None)
+
+    def undo(self) -> None:
+        """Go back to where the partition was before the run."""
+        self._state.clear()
+        self._state.update(self._before)
 
 
 class QontoStream(Stream):
@@ -498,6 +504,10 @@ class Windowed(QontoStream):
             if not self.fallback or getattr(error, "status", 422) not in _MISUNDERSTOOD:
                 raise
             self.logger.warning("%s: %s; the whole list is read instead", self.name, error)
+            if self._bookmark:
+                # Rows before those written may be among the ones that follow.
+                self._bookmark.undo()
+                self._write_state_message()
             query = self.query(("sort_by", self.fallback))
             yield from self.afterwards(self.numbered(query, context), context)
 
