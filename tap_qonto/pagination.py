@@ -164,7 +164,7 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
         pool: Fetches the pages.
         endless: The endpoint cannot filter by the end. New rows then enter during the read and
             counts prove nothing, so every page is read as the first one from the last value.
-        on_count: Is told how many rows match from here on, whenever that becomes known.
+        on_count: Is told how many rows the window has in all, whenever that becomes known.
 
     Raises:
         ListError: If more rows than the ceiling share one second, if the server does not sort, or
@@ -178,7 +178,8 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
         complete = False
         try:
             first = fetch(1, bounds)
-            on_count(first.total or 0)
+            if len(ends) == 1 and first.total is not None and first.total != CEILING:
+                on_count(memory.emitted + first.total)
             yield from memory.new(first.rows)
             if endless or first.is_last:
                 complete = first.is_last or memory.is_beyond(first.rows)

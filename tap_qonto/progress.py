@@ -36,7 +36,7 @@ class Progress(Counter):
         self._expected: dict[object, int] = {}
 
     def expect(self, sequence: object, rows: int) -> None:
-        """Note how many rows one of the stream's lists promises, counted from its beginning."""
+        """Note how many rows one of the stream's lists has in all, once that is known."""
         self._expected[sequence] = rows
 
     @override
@@ -55,7 +55,9 @@ class Progress(Counter):
 
     def _line(self, seconds: float) -> str:
         rate = self.value / seconds
-        promised = max(sum(self._expected.values()), self.value)
+        promised = sum(self._expected.values())
+        if promised <= self.value:
+            return f"{self.value:,} rows, {rate:,.0f} rows/s"
         left = (promised - self.value) / rate
         return (
             f"{self.value:,} of {promised:,} rows ({self.value / promised:.0%}), "

@@ -81,6 +81,25 @@ def test_the_total_of_transactions_grows_account_by_account_to_the_promise(
     assert all(rows <= total for rows, total, _ in lines)
 
 
+@pytest.mark.parametrize("count", ["capped", "true"])
+def test_a_list_beyond_the_ceiling_is_never_said_to_be_done_before_it_is(
+    monkeypatch: pytest.MonkeyPatch, count: Any
+) -> None:
+    monkeypatch.setattr("tap_qonto.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("tap_qonto.pagination.CEILING", 110)
+    company = Company(transactions=900)
+    total = company.total("sepa_transfers")
+    done = run(api=Api(company, ceiling=110, count=count, page_limit=30), select=["sepa_transfers"])
+    assert DONE.findall(done.log) == [("sepa_transfers", str(total))]
+    lines = [line for line in done.log.splitlines() if " rows/s" in line]
+    assert len(lines) == total // 64
+    for line in lines:
+        if said := ON_THE_WAY.search(line):
+            assert int(said[3]) >= total, "what is left is said only when it is known"
+        else:
+            assert " of " not in line
+
+
 @pytest.mark.parametrize("seconds", [4.0, 12.0, 61.0])
 def test_no_stream_speaks_more_often_than_every_few_seconds(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seconds: float
