@@ -20,6 +20,7 @@ import requests
 from requests.auth import AuthBase
 from typing_extensions import override
 
+from tap_qonto.settings import is_safe_url
 from tap_qonto.tokens import (
     GRACE,
     REFRESH_TOKEN_DAYS,
@@ -32,7 +33,6 @@ from tap_qonto.tokens import (
     TokenEndpoint,
     TokenStore,
     fingerprint,
-    insecure,
     sendable,
 )
 
@@ -651,7 +651,7 @@ def _unusable(config: Mapping[str, Any]) -> str | None:
                 "copy it again."
             )
     token_url = config.get("token_url")
-    if token_url and insecure(str(token_url)):
+    if token_url and not is_safe_url(str(token_url)):
         return (
             "token_url would send secrets in the clear: set an https:// address (http:// is "
             "accepted for this machine only)."

@@ -37,12 +37,12 @@ class DeadlineAdapter(HTTPAdapter):
     @override
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        connection = _SecureConnection if pool.scheme == "https" else _PlainConnection
+        connection = _BoundedTlsConnection if pool.scheme == "https" else _BoundedConnection
         pool.ConnectionCls = partial(connection, pace=self._pace) if self._pace else connection
         return pool
 
 
-class _PlainConnection(HTTPConnection):
+class _BoundedConnection(HTTPConnection):
     def __init__(self, *args: Any, pace: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pace = pace
@@ -54,33 +54,14 @@ class _PlainConnection(HTTPConnection):
 
     @override
     def getresponse(self) -> Any:
-        _start(self)
+        timeout = self.timeout
+        if isinstance(self.sock, _Socket):
+            self.sock.start(timeout if isinstance(timeout, int | float) else float("inf"))
         return super().getresponse()
 
 
-class _SecureConnection(HTTPSConnection):
-    def __init__(self, *args: Any, pace: float | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._pace = pace
-
-    @override
-    def connect(self) -> None:
-        super().connect()
-        self.sock: Any = _Socket(self.sock, self._pace)
-
-    @override
-    def getresponse(self) -> Any:
-        _start(self)
-        return super().getresponse()
-
-
-def _start(connection: HTTPConnection) -> None:
-    """Start the clock of the answer that a connection is about to read."""
-    timeout = connection.timeout
-    if isinstance(connection.sock, _Socket):
-        seconds = timeout if isinstance(timeout, int | float) else float("inf")
-        connection.sock.timeout = seconds
-        connection.sock.deadline = time.monotonic() + seconds
+class _BoundedTlsConnection(_BoundedConnection, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _Socket:
@@ -96,6 +77,11 @@ class _Socket:
         self._pace = pace
         self.timeout = self.deadline = float("inf")
         """The deadline by the monotonic clock, and how far ahead it was set, in seconds."""
+
+    def start(self, seconds: float) -> None:
+        """Start the clock of the answer that is about to be read."""
+        self.timeout = seconds
+        self.deadline = time.monotonic() + seconds
 
     def received(self, size: int) -> None:
         """Put the deadline off by what so many bytes are worth."""

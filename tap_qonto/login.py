@@ -27,6 +27,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from typing_extensions import override
 
 from tap_qonto.auth import STAGING_HEADER, TOKEN_URLS, CredentialError, store_path
+from tap_qonto.settings import is_safe_url
 from tap_qonto.tokens import (
     DamagedStoreError,
     NoAnswerError,
@@ -35,7 +36,6 @@ from tap_qonto.tokens import (
     TokenEndpoint,
     TokenStore,
     fingerprint,
-    insecure,
     sendable,
 )
 
@@ -193,7 +193,7 @@ def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
     token_url = settings.get("token_url") or TOKEN_URLS[environment]
     authorize_url = options.authorize_url or AUTHORIZE_URLS[environment]
     for name, url in (("--token-url", token_url), ("--authorize-url", authorize_url)):
-        if insecure(url):
+        if not is_safe_url(url):
             msg = f"{name} must be an https:// address (http:// is accepted for this machine only)."
             raise CredentialError(msg)
     scopes = dict.fromkeys([OFFLINE, *(options.scope or SCOPES), *options.add_scope])

@@ -304,7 +304,11 @@ def start_instant(config: Mapping[str, Any]) -> str | None:
 
 
 def is_safe_url(url: str) -> bool:
-    """Return whether a URL leads nowhere that others could listen: https, or this machine."""
+    """Return whether credentials may be sent to a URL: https, or plain http on this machine.
+
+    Args:
+        url: Any text.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:

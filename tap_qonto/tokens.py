@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import ipaddress
 import json
 import math
 import os
@@ -19,7 +18,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import requests
 
@@ -106,29 +104,6 @@ class Tokens(NamedTuple):
 def fingerprint(token: str) -> str:
     """Return the SHA-256 of a token as 64 hexadecimal digits: recognises it, does not reveal it."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def insecure(url: str) -> bool:
-    """Tell whether credentials must not be sent to a URL: neither HTTPS nor plain HTTP on loopback.
-
-    Args:
-        url: Any text.
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return True
-    if parts.scheme == "https":
-        return not host
-    return parts.scheme != "http" or not (host == "localhost" or _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class TokenEndpoint:
