@@ -20,7 +20,6 @@ import requests
 from requests.auth import AuthBase
 from typing_extensions import override
 
-from tap_qonto.settings import is_safe_url
 from tap_qonto.tokens import (
     GRACE,
     REFRESH_TOKEN_DAYS,
@@ -33,6 +32,7 @@ from tap_qonto.tokens import (
     TokenEndpoint,
     TokenStore,
     fingerprint,
+    is_safe_url,
     sendable,
 )
 

@@ -27,7 +27,7 @@ from typing_extensions import override
 
 from tap_qonto.deadline import DeadlineAdapter
 from tap_qonto.pagination import CeilingError, LateRows, Page, PastTheEndError, Pool
-from tap_qonto.settings import is_safe_url
+from tap_qonto.tokens import is_safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

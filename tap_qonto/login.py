@@ -27,7 +27,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from typing_extensions import override
 
 from tap_qonto.auth import STAGING_HEADER, TOKEN_URLS, CredentialError, store_path
-from tap_qonto.settings import is_safe_url
 from tap_qonto.tokens import (
     DamagedStoreError,
     NoAnswerError,
@@ -36,6 +35,7 @@ from tap_qonto.tokens import (
     TokenEndpoint,
     TokenStore,
     fingerprint,
+    is_safe_url,
     sendable,
 )
 

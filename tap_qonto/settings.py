@@ -7,15 +7,14 @@ holds them equal.
 from __future__ import annotations
 
 from contextlib import suppress
-from ipaddress import ip_address
 from math import isfinite
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
 from singer_sdk import typing as th
 
 from tap_qonto.instants import FLOOR, uniform
+from tap_qonto.tokens import is_safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -301,25 +300,3 @@ def start_instant(config: Mapping[str, Any]) -> str | None:
     """Return the start date, uniform and no earlier than Qonto accepts."""
     start = config.get("start_date")
     return max(uniform(start), FLOOR) if start else None
-
-
-def is_safe_url(url: str) -> bool:
-    """Return whether credentials may be sent to a URL: https, or plain http on this machine.
-
-    Args:
-        url: Any text.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    if parts.scheme == "https":
-        return bool(parts.hostname)
-    return parts.scheme == "http" and _is_loopback(parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -16,8 +16,10 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 
@@ -104,6 +106,28 @@ class Tokens(NamedTuple):
 def fingerprint(token: str) -> str:
     """Return the SHA-256 of a token as 64 hexadecimal digits: recognises it, does not reveal it."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def is_safe_url(url: str) -> bool:
+    """Return whether credentials may be sent to a URL: https, or plain http on this machine.
+
+    Args:
+        url: Any text.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.scheme == "https":
+        return bool(parts.hostname)
+    return parts.scheme == "http" and _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class TokenEndpoint:
