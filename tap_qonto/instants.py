@@ -12,8 +12,12 @@ from datetime import UTC, datetime, timedelta
 FLOOR = "2017-01-01T00:00:00.000000Z"
 """The earliest ``updated_at_from`` that Qonto accepts (seen by clients in production)."""
 
-_MICROSECONDS = len("2026-03-01T08:15:00.123456Z")
-_SECONDS = len("2026-03-01T08:15:00Z")
+_MISSING = {
+    len("2026-03-01T08:15:00Z"): ".000000Z",
+    len("2026-03-01T08:15:00.123Z"): "000Z",
+    len("2026-03-01T08:15:00.123456Z"): "Z",
+}
+"""How the forms that Qonto nearly always sends end in the uniform one, by their length."""
 
 
 def uniform(text: str) -> str:
@@ -31,12 +35,9 @@ def uniform(text: str) -> str:
         ValueError: If the text is not a timestamp.
     """
     instant = datetime.fromisoformat(text)
-    # The forms that Qonto nearly always sends need no formatting, only a longer fraction.
-    if text[-1] == "Z" and text[10] == "T" and text[7] == "-":
-        if len(text) == _SECONDS and text[16] == ":":
-            return f"{text[:19]}.000000Z"
-        if _SECONDS < len(text) <= _MICROSECONDS and text[19] == ".":
-            return f"{text[:-1]:0<26}Z"
+    missing = _MISSING.get(len(text))
+    if missing and text[7] + text[10] + text[16] + text[-1] == "-T:Z" and text[19] in ".Z":
+        return text[:-1] + missing
     return from_datetime(instant)
 
 

@@ -143,12 +143,13 @@ class _Object:
         known: bool = False,
     ) -> None:
         marked = stored.get("properties") or {}
-        self._fields = {
+        fields = {
             name: _field(field, marked.get(name), notices, known or name in _WOBBLING)
             for name, field in (schema.get("properties") or {}).items()
             if field is not False and name != ADDITIONAL
         }
-        self._passing = {name: field.passing for name, field in self._fields.items()}
+        self._passing = {name: field.passing for name, field in fields.items()}
+        self._convert = {name: field.convert for name, field in fields.items()}
         self._dropped = frozenset(name for name, field in marked.items() if field is False)
         self._notices = notices
 
@@ -160,23 +161,23 @@ class _Object:
             path: What stands before a field's name in its path: empty in the row itself.
             leftovers: Receives, by path, what cannot be converted, as text.
         """
-        fields, passing = self._fields, self._passing
+        passing = self._passing
         unknown: list[str] = []
         for name, value in row.items():
-            if type(value) in passing.get(name, _NONE):
-                continue
-            field = fields.get(name)
-            if field is None:
+            try:
+                if type(value) in passing[name]:
+                    continue
+            except KeyError:
                 unknown.append(name)
             else:
-                row[name] = field.convert(value, path + name, leftovers)
+                row[name] = self._convert[name](value, path + name, leftovers)
         if unknown:
             for name in self._dropped.intersection(unknown):
                 del row[name]
                 unknown.remove(name)
             for name in unknown:
                 row[name] = without_links(row[name])
-                if fields:  # an object of which the schema tells nothing holds no news
+                if passing:  # an object of which the schema tells nothing holds no news
                     self._notices.new_field(path + name)
         return unknown
 
@@ -187,9 +188,6 @@ class _Object:
             return None
         self.clean(value, f"{path}.", leftovers)
         return value
-
-
-_NONE: frozenset[type] = frozenset()
 
 
 def _field(schema: Mapping[str, Any], stored: Any, notices: _Notices, known: bool) -> _Field:
@@ -205,7 +203,7 @@ def _field(schema: Mapping[str, Any], stored: Any, notices: _Notices, known: boo
         return _Field(null, _array_of(item, notices))
     scalars: dict[tuple[str, Any], tuple[str, set[type], Callable[[Any], Any]]] = {
         ("string", form): ("text", {str}, _text),
-        ("string", "date-time"): ("a timestamp", set(), _timestamp),
+        ("string", "date-time"): ("a timestamp", set(), uniform),
         ("string", "date"): ("a date", set(), _date),
         ("integer", form): ("an integer", {int}, _integer),
         ("number", form): ("a number", {int, float, Decimal}, _number),
@@ -249,7 +247,7 @@ def _scalar(
     def convert(value: Any, path: str, leftovers: Row) -> Any:
         try:
             made = make(value)
-        except ValueError:
+        except (ValueError, TypeError):
             notices.unfit(value, path, leftovers, promised)
             return None
         if news:
@@ -257,12 +255,6 @@ def _scalar(
         return made
 
     return convert
-
-
-def _timestamp(value: Any) -> str:
-    if type(value) is not str or len(value) < len("2026-03-01"):
-        raise ValueError
-    return uniform(value)
 
 
 def _date(value: Any) -> str:

@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
     def rows(self, stream: str = "transactions") -> int:
         """Return how many rows of a stream the process says to have written; 0 if none."""
-        found = re.search(rf"\b{stream}: ([\d,]+) rows?\b(?! of)", self.log)
+        found = re.search(rf"\b{stream}: ([\d,]+) rows?( in .*)?$", self.log, re.MULTILINE)
         return int(found[1].replace(",", "")) if found else 0
 
 
