@@ -202,3 +202,15 @@ def test_rows_before_the_start_are_not_read(start: str) -> None:
             if start <= row["updated_at"] < shift(WINDOW_END, -1)
         }
         assert certain <= {row["id"] for row in rows} <= expected
+
+
+def test_pages_that_hold_fewer_rows_than_they_count_are_no_complete_read() -> None:
+    listing = Listing(world_of([float(n) for n in range(5, 45)], Random(6)), per_page=10)
+
+    def short(number: int, bounds: Bounds) -> Any:
+        page = listing(number, bounds)
+        return page._replace(rows=page.rows[:-1]) if number == 3 else page
+
+    pool = Eagerly(Random(0)).pool(2)
+    with pytest.raises(ListError, match="count 40 rows, but their pages hold 39"):
+        list(read_window(short, Bounds(None, WINDOW_END), key="updated_at", pool=pool))

@@ -478,6 +478,16 @@ def test_an_empty_list_is_no_error_whatever_its_meta(
     assert len(done.asked(f"/{stream}")) == 1
 
 
+def test_an_id_that_is_no_word_does_not_lead_to_another_path(company: Company) -> None:
+    api = Api(company)
+    links = {"payment_links": [{"id": "../labels?x=#1"}], "meta": {"total_pages": 1}}
+    alter(api, "/payment_links", lambda _: links)
+    done = run(api=api, select=["payment_links", "payment_link_payments"])
+    assert [request.path for request in done.requests][-1] == (
+        "/v2/payment_links/../labels?x=#1/payments"
+    )
+
+
 def test_a_deselected_column_stays_inside(world: Company) -> None:
     private = {"birthdate", "nationality", "birth_country"}
     catalog = catalog_of(["memberships", "transactions"], without={"memberships": private})
