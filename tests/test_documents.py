@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import mmap
 import os
 import re
 import signal
@@ -1037,10 +1038,12 @@ _TAP = "from tap_qonto.tap import TapQonto; TapQonto.cli()"
 
 
 @contextmanager
-def process(company: Company, folder: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    company: Company, folder: Path, tmp_path: Path, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the tap as a process of its own."""
     config, catalog = tmp_path / "config.json", tmp_path / "catalog.json"
-    config.write_text(json.dumps(settings(company, attachments_path=folder)))
+    config.write_text(json.dumps(settings(company, attachments_path=folder, **options)))
     catalog.write_text(json.dumps(catalog_of("transactions", "transaction_attachments")))
     command: list[str | Path] = [
         sys.executable,
@@ -1079,6 +1082,31 @@ def test_a_run_that_is_stopped_leaves_nothing_that_looks_whole(
     run(company, "transactions", "transaction_attachments", attachments_path=folder)
     (whole,) = files_in(folder)
     assert whole.stat().st_size == 3_000_000
+
+
+@pytest.mark.slow
+def test_two_gigabytes_pass_in_the_memory_of_a_small_document(
+    company: Company, tmp_path: Path
+) -> None:
+    size = 2_000_000_000
+    with (tmp_path / "receipt").open("wb+") as sparse:
+        sparse.truncate(size)
+        content: Any = mmap.mmap(sparse.fileno(), size)
+        company.transaction("t1", company.attachment("a1", content))
+        peaks = []
+        for largest in (size - 1, size):
+            with process(
+                company, tmp_path / "documents", tmp_path, attachments_max_bytes=largest
+            ) as tap:
+                assert tap.stdout
+                output = tap.stdout.read()
+                peaks.append(os.wait4(tap.pid, 0)[2].ru_maxrss * 1_024)
+            assert (b'"stored"' if largest == size else b'"too_large"') in output
+        content.close()
+    (whole,) = files_in(tmp_path / "documents")
+    assert whole.stat().st_size == size
+    whole.unlink()
+    assert peaks[1] < peaks[0] + 40_000_000
 
 
 # Object stores
