@@ -293,6 +293,26 @@ def test_external_accounts_come_only_when_asked_for(world: Company) -> None:
     assert len(rows(done, "bank_accounts")) == len(rows(without, "bank_accounts")) + 1
 
 
+def test_an_external_account_that_comes_unasked_is_not_read(company: Company) -> None:
+    api = Api(company)
+    external = {"id": "elsewhere", "iban": "FR76", "is_external_account": True}
+    alter(api, "/bank_accounts", lambda body: body["bank_accounts"].append(external))
+    done = run(api=api, select=["transactions"])
+    assert rows(done, "transactions")
+    assert "elsewhere" not in {query["bank_account_id"] for query in done.asked("/transactions")}
+
+
+@pytest.mark.parametrize("sent", [None, ""])
+def test_a_transaction_that_does_not_name_its_account_gets_the_one_asked_for(
+    company: Company, sent: str | None
+) -> None:
+    api = Api(company)
+    alter_rows(api, "/transactions", lambda row: row.update(bank_account_id=sent))
+    done = run(api=api, select=["transactions"])
+    found = {row["id"]: row["bank_account_id"] for row in rows(done, "transactions")}
+    assert found == {row["id"]: row["bank_account_id"] for row in company.rows("transactions")}
+
+
 # Deviations of single endpoints
 
 
