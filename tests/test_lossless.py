@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tap_qonto.instants import shift
-from tap_qonto.pagination import Bounds, ListError, merge, read_window
+from tap_qonto.pagination import Bounds, ListError, Page, merge, read_newest_first, read_window
 from tests.worlds import (
     RUN_START,
     WINDOW_END,
@@ -214,3 +214,27 @@ def test_pages_that_hold_fewer_rows_than_they_count_are_no_complete_read() -> No
     pool = Eagerly(Random(0)).pool(2)
     with pytest.raises(ListError, match="count 40 rows, but their pages hold 39"):
         list(read_window(short, Bounds(None, WINDOW_END), key="updated_at", pool=pool))
+
+
+@given(order=st.permutations(range(12)), per_page=st.integers(1, 5))
+def test_a_list_that_is_not_newest_first_is_read_to_its_end(
+    order: list[int], per_page: int
+) -> None:
+    """Unless its rows happen to be in order down to the start, which nobody could tell apart."""
+    rows = [
+        {"id": str(day), "updated_at": f"2026-01-{day + 1:02}T00:00:00.000000Z"} for day in order
+    ]
+    pages = [rows[first : first + per_page] for first in range(0, len(rows), per_page)]
+    start = "2026-01-07T00:00:00.000000Z"
+    asked = []
+
+    def fetch(number: int) -> Page:
+        asked.append(number)
+        return Page(pages[number - 1], number, pages=len(pages), total=len(rows))
+
+    found = {row["id"] for row in read_newest_first(fetch, key="updated_at", start=start)}
+    seen = [row for number in asked for row in pages[number - 1]]
+    assert found == {row["id"] for row in seen if row["updated_at"] >= start}
+    in_order = seen == sorted(seen, key=lambda row: row["updated_at"], reverse=True)
+    may_stop = in_order and seen[-1]["updated_at"] < start
+    assert may_stop or asked == list(range(1, len(pages) + 1))
