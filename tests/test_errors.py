@@ -24,6 +24,7 @@ from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
 from tap_qonto.tap import TapQonto
 from tests import faults
+from tests.answers import alter
 from tests.faults import Faults, answer
 from tests.runner import (
     COMMAND,
@@ -300,6 +301,25 @@ def test_an_answer_that_makes_no_sense_is_told_in_one_sentence(
     assert not waits, "another attempt would end in the same way"
     assert "Camille" not in outcome.log
     assert "Traceback" not in outcome.log
+
+
+@pytest.mark.parametrize("lost", [["total_count"], ["total_pages", "total_count"], None])
+@pytest.mark.parametrize("stream", ["transactions", "clients", "client_invoices"])
+def test_a_list_that_does_not_say_how_long_it_is_is_not_taken_for_a_whole_one(
+    small: Company, waits: list[float], stream: str, lost: list[str] | None
+) -> None:
+    def without(body: Row) -> None:
+        for name in [*body["meta"]] if lost is None else lost:
+            del body["meta"][name]
+
+    api = Api(small, page_limit=5)
+    alter(api, f"/{stream}", without)
+    outcome = run(api=api, select=[stream])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert f"GET /{stream} answered without the counts in 'meta'" in sentence
+    assert not waits
+    assert not outcome.records
 
 
 def test_the_sandbox_without_its_token_says_what_is_missing(small: Company) -> None:
