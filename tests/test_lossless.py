@@ -140,9 +140,10 @@ def test_exactly_as_many_rows_as_the_ceiling_in_one_second_are_read(low_ceiling:
     assert len(read(listing, Bounds(None, WINDOW_END))) == low_ceiling
 
 
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("changes", [0, 3], ids=["at rest", "in motion"])
-def test_hundreds_of_rows_with_one_timestamp_come_once_each(changes: int) -> None:
-    world = world_of([60.0] * 300 + [30.0, 90.0], Random(2), changes=changes)
+def test_hundreds_of_rows_with_one_timestamp_come_once_each(changes: int, seed: int) -> None:
+    world = world_of([60.0] * 300 + [30.0, 90.0], Random(seed), changes=changes)
     existed = set(world.rows)
     listing = Listing(world, per_page=10)
     emitted = [row["id"] for row in read(listing, Bounds(None, WINDOW_END))]
