@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import backoff
 import msgspec
@@ -169,6 +169,9 @@ class Client:
         concurrency: How many requests may be under way at once.
         rate_limit: Is waited for before every request; None for no limit.
         adapter: Carries the requests instead of the network.
+
+    Raises:
+        QontoError: If the URL is none that requests can be sent to.
     """
 
     def __init__(  # noqa: PLR0913 - each argument is one fact of the environment
@@ -182,7 +185,6 @@ class Client:
         rate_limit: RateLimit | None = None,
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
-        self._base = api_url.rstrip("/")
         self._auth = auth or _no_credentials
         self._timeout = timeout
         self._rate_limit = rate_limit
@@ -197,12 +199,18 @@ class Client:
         with requests.Session() as session:
             self._settings: dict[str, Any] = {
                 **session.merge_environment_settings(
-                    self._base, proxies={}, stream=True, verify=None, cert=None
+                    api_url, proxies={}, stream=True, verify=None, cert=None
                 )
             }
             session.headers.update({"Accept": "application/json", **headers})
             session.auth = _no_credentials
-            self._request = session.prepare_request(requests.Request("GET", self._base))
+            try:
+                self._request = session.prepare_request(requests.Request("GET", api_url))
+            except requests.RequestException as error:
+                raise QontoError(_NO_ADDRESS) from error
+        self._base = (self._request.url or "").rstrip("/")
+        if not {"?", "#"}.isdisjoint(self._base):
+            raise QontoError(_NO_ADDRESS)
         self._resume_at = 0.0
         self.concurrency = concurrency
         self.proven = False
@@ -353,7 +361,7 @@ class Client:
 
     def _send(self, query: Query) -> _Reply:
         request = self._request.copy()
-        request.prepare_url(f"{self._base}{query.path}", list(query.params))
+        request.url = f"{self._base}{query.path}?{urlencode(query.params)}"
         with self._places:
             if (pause := self._resume_at - time.monotonic()) > 0:
                 sleep(pause)
@@ -489,6 +497,11 @@ _logger = logging.getLogger("tap-qonto")
 
 _Answer = dict[str, msgspec.Raw]
 """An answer as Qonto sent it, taken apart by the names at its top."""
+
+_NO_ADDRESS = (
+    "Set api_url to the address of the API, without a query, for example "
+    "https://thirdparty.qonto.com/v2"
+)
 
 _parts = msgspec.json.Decoder(_Answer)
 _NULL = msgspec.Raw(b"null")

@@ -12,12 +12,11 @@ from datetime import UTC, datetime, timedelta
 FLOOR = "2017-01-01T00:00:00.000000Z"
 """The earliest ``updated_at_from`` that Qonto accepts (seen by clients in production)."""
 
-_MISSING = {
-    len("2026-03-01T08:15:00Z"): ".000000Z",
-    len("2026-03-01T08:15:00.123Z"): "000Z",
-    len("2026-03-01T08:15:00.123456Z"): "Z",
+_SHORTEST = len("2026-03-01T08:15:00Z")
+_ENDS = {_SHORTEST: ".000000Z"} | {
+    _SHORTEST + 1 + digits: "0" * (6 - digits) + "Z" for digits in range(1, 7)
 }
-"""How the forms that Qonto nearly always sends end in the uniform one, by their length."""
+"""How what Qonto nearly always sends, with its Z cut off, ends in the uniform form, by length."""
 
 
 def uniform(text: str) -> str:
@@ -35,9 +34,9 @@ def uniform(text: str) -> str:
         ValueError: If the text is not a timestamp.
     """
     instant = datetime.fromisoformat(text)
-    missing = _MISSING.get(len(text))
-    if missing and text[7] + text[10] + text[16] + text[-1] == "-T:Z" and text[19] in ".Z":
-        return text[:-1] + missing
+    end = _ENDS.get(len(text))
+    if end and text[7] + text[10] + text[16] + text[-1] == "-T:Z" and text[19] in ".Z":
+        return text[:-1] + end
     return from_datetime(instant)
 
 

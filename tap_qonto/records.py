@@ -77,7 +77,7 @@ class Cleaner:
             msg = f"Qonto sent {_kind(row)} where a row was expected"
             raise RowError(msg)
         leftovers: Row = {}
-        for name in self._row.clean(row, "", leftovers):
+        for name in self._row.clean(row, (), leftovers):
             leftovers[name] = row.pop(name)
         if leftovers and self._notices.has_column:
             row[ADDITIONAL] = leftovers
@@ -88,6 +88,20 @@ class Cleaner:
         return row
 
 
+_Place = tuple[Any, ...]
+"""Where a value stands: its container's place, then its name or position; empty for the row."""
+
+
+def _path(place: _Place) -> str:
+    """Return a place as people write it, for example ``vat_details.items[0].rate``."""
+    if not place:
+        return ""
+    container, name = place
+    if type(name) is int:
+        return f"{_path(container)}[{name}]"
+    return f"{_path(container)}.{name}" if container else str(name)
+
+
 class _Notices:
     """Warns of each kind of deviation once per stream and run, and never tells a value."""
 
@@ -96,9 +110,10 @@ class _Notices:
         self._warn = warn
         self._said: set[str] = set()
 
-    def new_field(self, path: str) -> None:
+    def new_field(self, place: _Place) -> None:
         if "field" in self._said:
             return
+        path = _path(place)
         self._said.add("field")
         top = f"kept in the column {ADDITIONAL}" if self.has_column else "dropped"
         self._warn(
@@ -106,8 +121,11 @@ class _Notices:
             f"an object are kept there; new columns are {top}"
         )
 
-    def wrong_type(self, path: str, found: str, promised: str) -> None:
-        if "type" in self._said or not _WOBBLING.isdisjoint(re.split(r"[.\[]", path)):
+    def wrong_type(self, place: _Place, found: str, promised: str) -> None:
+        if "type" in self._said:
+            return
+        path = _path(place)
+        if not _WOBBLING.isdisjoint(re.split(r"[.\[]", path)):
             return
         self._said.add("type")
         self._warn(
@@ -115,11 +133,11 @@ class _Notices:
             f"converted, or kept as text in the column {ADDITIONAL}"
         )
 
-    def unfit(self, value: Any, path: str, leftovers: Row, promised: str) -> None:
+    def unfit(self, value: Any, place: _Place, leftovers: Row, promised: str) -> None:
         """Leave a value that cannot be converted, as text, to the leftovers."""
         if value is not None:
-            leftovers[path] = as_text(without_links(value))
-        self.wrong_type(path, _kind(value), promised)
+            leftovers[_path(place)] = as_text(without_links(value))
+        self.wrong_type(place, _kind(value), promised)
 
 
 class _Field(NamedTuple):
@@ -127,8 +145,8 @@ class _Field(NamedTuple):
 
     passing: frozenset[type]
     """Values of exactly these types pass as they are."""
-    convert: Callable[[Any, str, Row], Any]
-    """Makes the promised value of any other (value, path, leftovers); None if it cannot."""
+    convert: Callable[[Any, _Place, Row], Any]
+    """Makes the promised value of any other (value, place, leftovers); None if it cannot."""
 
 
 class _Object:
@@ -153,12 +171,12 @@ class _Object:
         self._dropped = frozenset(name for name, field in marked.items() if field is False)
         self._notices = notices
 
-    def clean(self, row: Row, path: str, leftovers: Row) -> list[str]:
+    def clean(self, row: Row, place: _Place, leftovers: Row) -> list[str]:
         """Clean an object in place; return the names of the fields that its schema lacks.
 
         Args:
             row: The object.
-            path: What stands before a field's name in its path: empty in the row itself.
+            place: Where it stands.
             leftovers: Receives, by path, what cannot be converted, as text.
         """
         passing = self._passing
@@ -170,7 +188,7 @@ class _Object:
             except KeyError:
                 unknown.append(name)
             else:
-                row[name] = self._convert[name](value, path + name, leftovers)
+                row[name] = self._convert[name](value, (place, name), leftovers)
         if unknown:
             for name in self._dropped.intersection(unknown):
                 del row[name]
@@ -178,15 +196,15 @@ class _Object:
             for name in unknown:
                 row[name] = without_links(row[name])
                 if passing:  # an object of which the schema tells nothing holds no news
-                    self._notices.new_field(path + name)
+                    self._notices.new_field((place, name))
         return unknown
 
-    def convert(self, value: Any, path: str, leftovers: Row) -> Row | None:
+    def convert(self, value: Any, place: _Place, leftovers: Row) -> Row | None:
         """Clean an object inside a row; what its schema lacks stays where it is."""
         if type(value) is not dict:
-            self._notices.unfit(value, path, leftovers, "an object")
+            self._notices.unfit(value, place, leftovers, "an object")
             return None
-        self.clean(value, f"{path}.", leftovers)
+        self.clean(value, place, leftovers)
         return value
 
 
@@ -223,17 +241,17 @@ def _type(schema: Mapping[str, Any]) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _array_of(item: _Field, notices: _Notices) -> Callable[[Any, str, Row], list[Any] | None]:
+def _array_of(item: _Field, notices: _Notices) -> Callable[[Any, _Place, Row], list[Any] | None]:
     """Return what cleans the items of an array in place."""
     passing, convert_item = item
 
-    def convert(value: Any, path: str, leftovers: Row) -> list[Any] | None:
+    def convert(value: Any, place: _Place, leftovers: Row) -> list[Any] | None:
         if type(value) is not list:
-            notices.unfit(value, path, leftovers, "an array")
+            notices.unfit(value, place, leftovers, "an array")
             return None
         for position, element in enumerate(value):
             if type(element) not in passing:
-                value[position] = convert_item(element, f"{path}[{position}]", leftovers)
+                value[position] = convert_item(element, (place, position), leftovers)
         return value
 
     return convert
@@ -241,17 +259,17 @@ def _array_of(item: _Field, notices: _Notices) -> Callable[[Any, str, Row], list
 
 def _scalar(
     promised: str, make: Callable[[Any], Any], notices: _Notices, news: bool
-) -> Callable[[Any, str, Row], Any]:
+) -> Callable[[Any, _Place, Row], Any]:
     """Return what converts a single value; `news` if having to do so breaks Qonto's promise."""
 
-    def convert(value: Any, path: str, leftovers: Row) -> Any:
+    def convert(value: Any, place: _Place, leftovers: Row) -> Any:
         try:
             made = make(value)
         except (ValueError, TypeError):
-            notices.unfit(value, path, leftovers, promised)
+            notices.unfit(value, place, leftovers, promised)
             return None
         if news:
-            notices.wrong_type(path, _kind(value), promised)
+            notices.wrong_type(place, _kind(value), promised)
         return made
 
     return convert

@@ -322,6 +322,24 @@ def test_a_list_that_does_not_say_how_long_it_is_is_not_taken_for_a_whole_one(
     assert not outcome.records
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a b/v2",
+        "https://.a/v2",
+        "http://127.0.0.1:99999/v2",
+        "https://a/v2?b=c",
+        "https://a#b",
+    ],
+)
+def test_an_address_that_is_none_is_told(waits: list[float], url: str) -> None:
+    outcome = run({"login": "acme-1234", "secret_key": "secret", "api_url": url}, select=["labels"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert sentence.startswith("Set api_url to the address of the API")
+    assert not waits
+
+
 def test_the_sandbox_without_its_token_says_what_is_missing(small: Company) -> None:
     api = Api(small, authorization=KEY, staging_token="st-4711-right")
     with DemoServer(api) as server:
