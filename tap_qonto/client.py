@@ -298,7 +298,9 @@ class Client:
         total = _count(query, meta, "total_count", "total")
         pages = _count(query, meta, "total_pages")
         if pages is None and total is not None and per_page:
-            pages = -(-total // per_page)
+            # Pages may be shorter than asked for, but only the last one is shorter than the first.
+            held = len(rows) if number == 1 else 0
+            pages = -(-total // (_count(query, meta, "per_page") or held or per_page))
         full = pages is None and 0 < per_page <= len(rows)
         return Page(rows, number, pages=pages, total=total, full=full)
 

@@ -91,7 +91,10 @@ class Page(NamedTuple):
 
     @property
     def is_last(self) -> bool:
-        """Whether no page follows; an answer that does not say so ends with a short page."""
+        """Whether no page follows; an answer that does not say so ends with a short page.
+
+        Asking on until a page is empty is no way to find out: past the end, Qonto answers 422.
+        """
         return not self.full if self.pages is None else self.number >= self.pages
 
 
@@ -478,16 +481,20 @@ def _down_to(
     """Yield the rows not yet emitted, newest first; raise `_ListChangedError` on a shrunk list."""
     previous, in_order = "", True
     for page in _pages_while_growing(fetch, on_count):
+        fresh = False
         for row in page.rows:
             at = row.get(key)
             if row["id"] in emitted and emitted[row["id"]] == at:
                 continue
+            fresh = True
             emitted[row["id"]] = at
             if at is not None:
                 in_order = in_order and (not previous or at <= previous)
                 previous = at
             if at is None or start is None or at >= start:
                 yield row
+        if page.pages is None and not fresh:
+            return  # as in `read_numbered`
         # Without the promised order, an old row says nothing about the rows that follow it.
         if in_order and start is not None and previous and previous < start:
             return
@@ -504,6 +511,8 @@ def _pages_while_growing(
         try:
             page = fetch(page.number + 1)
         except PastTheEndError:
+            if page.pages is None:
+                return
             raise _ListChangedError from None
         if page.total is not None and page.total < before:
             raise _ListChangedError

@@ -148,27 +148,48 @@ def test_every_form_of_meta_leads_to_the_last_page(company: Company, meta: str) 
     assert len(done.asked("/labels")) == 3
 
 
-def test_a_list_without_meta_is_read_to_its_short_page(company: Company) -> None:
-    [pattern, *_] = company.rows("labels")
+def without_meta(body: Row) -> Row:
+    return {name: value for name, value in body.items() if name != "meta"}
+
+
+@pytest.mark.parametrize("stream", ["labels", "beneficiaries"])
+def test_a_list_without_meta_is_read_to_its_short_page(company: Company, stream: str) -> None:
+    [pattern, *_] = company.rows(stream)
     for number in range(180):
-        company.put("labels", {**pattern, "id": company.formula.uuid("many", number)})
+        company.put(stream, {**pattern, "id": company.formula.uuid("many", number)})
     api = Api(company)
-    alter(api, "/labels", lambda body: {"labels": body["labels"]})
-    done = run(api=api, select=["labels"])
-    assert len(ids(done, "labels")) == company.total("labels") > 200
-    assert [query["page"] for query in done.asked("/labels")] == ["1", "2", "3"]
+    path = {"labels": "/labels", "beneficiaries": "/sepa/beneficiaries"}[stream]
+    alter(api, path, without_meta)
+    done = run(api=api, select=[stream])
+    found = ids(done, stream)
+    assert len(found) == len(set(found)) == company.total(stream) > 200
+    assert len(done.asked(path)) == -(-len(found) // 100)
 
 
+@pytest.mark.parametrize(
+    ("stream", "path"), [("labels", "/labels"), ("transactions", "/transactions")]
+)
+def test_pages_shorter_than_asked_for_are_counted_as_they_are(
+    company: Company, stream: str, path: str
+) -> None:
+    api = Api(company, page_limit=7)
+    alter(api, path, drop("total_pages", "per_page"))
+    found = ids(run(api=api, select=[stream]), stream)
+    assert len(found) == len(set(found)) == company.total(stream)
+
+
+@pytest.mark.parametrize("stream", ["labels", "beneficiaries"])
 def test_a_list_without_meta_that_ignores_the_page_does_not_go_on_for_ever(
-    company: Company,
+    company: Company, stream: str
 ) -> None:
     api = Api(company)
-    [pattern, *_] = company.rows("labels")
+    [pattern, *_] = company.rows(stream)
     page = [{**pattern, "id": company.formula.uuid("same", number)} for number in range(100)]
-    alter(api, "/labels", lambda _: {"labels": page})
-    done = run(api=api, select=["labels"])
-    assert len(ids(done, "labels")) == 100
-    assert len(done.asked("/labels")) == 2
+    path = {"labels": "/labels", "beneficiaries": "/sepa/beneficiaries"}[stream]
+    alter(api, path, lambda _: {stream: page})
+    done = run(api=api, select=[stream])
+    assert len(ids(done, stream)) == 100
+    assert len(done.asked(path)) == 2
 
 
 @pytest.mark.parametrize("stream", ["beneficiaries", "recurring_transfers"])
