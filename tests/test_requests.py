@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pyrate_limiter
@@ -94,3 +95,30 @@ def test_an_incremental_run_without_news_asks_once_per_list_and_status() -> None
     assert by_path["/v2/sepa/transfers"] == 1
     assert by_path["/v2/clients"] == 1
     assert by_path["/v2/organization"] == 1
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            body = b'{"labels": [], "meta": {"total_pages": 1, "total_count": 0}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        key = {"login": "acme-1234", "secret_key": "secret"}
+        done = run({**key, "api_url": "http://localhost:1/v2"}, select=["labels"])
+        proxy.shutdown()
+    assert done.exit_code == 0, done.log
+    assert {url.split("?")[0] for url in asked} == {"http://localhost:1/v2/labels"}
