@@ -263,7 +263,7 @@ class Folder(Storage):
         with self.failing_at(key, "read"):
             try:
                 status = self._path(key).stat()
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 return None
             return Found(status.st_size, _instant(status.st_mtime))
 

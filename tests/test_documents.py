@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import url2pathname
@@ -31,7 +32,14 @@ from moto.server import ThreadedMotoServer
 
 from tap_qonto import documents, storage
 from tap_qonto.client import QontoError
-from tap_qonto.storage import StorageError, safe_id, safe_name
+from tap_qonto.storage import (
+    Folder,
+    StoppedStoringError,
+    StorageError,
+    key_of,
+    safe_id,
+    safe_name,
+)
 from tap_qonto.tap import TapQonto
 from tests.pdfs import pdf
 
@@ -564,6 +572,17 @@ def test_a_stored_file_of_another_size_is_downloaded_again(
     assert half.read_bytes() == b"whole"
 
 
+def test_nothing_gets_its_name_after_the_run_was_stopped(tmp_path: Path) -> None:
+    storage = Folder(tmp_path)
+    key = key_of("transaction_attachments", "a1", "a1.pdf")
+    with storage.aside(key) as aside:
+        aside.write(b"all of it")
+        storage.stop()
+        with pytest.raises(StoppedStoringError):
+            aside.commit()
+    assert files_in(tmp_path) == []
+
+
 def test_what_a_killed_run_left_half_written_is_removed_and_never_taken_for_whole(
     company: Company, tmp_path: Path
 ) -> None:
@@ -667,6 +686,7 @@ def test_a_document_above_the_limit_is_listed_only(
     rows = done.records["transaction_attachments"]
     assert [row["file_status"] for row in rows] == ["too_large", "stored"]
     assert files_in(tmp_path) == [path_of(rows[1])]
+    assert company.asked("/files/a1") == (0 if "file_size" not in differs else 1)
 
 
 def test_a_folder_that_cannot_be_written_fails_with_one_sentence_that_names_it(
@@ -787,6 +807,7 @@ def test_hostile_ids_stay_different_and_inside() -> None:
     safe = [safe_id(id_) for id_ in ids]
     assert len({name.casefold() for name in safe}) == len(ids)
     assert all(name == Path(name).name and name.strip(".") for name in safe)
+    assert "con" not in safe, "a device on Windows"
     assert all(len(name) <= 64 for name in safe)
 
 
@@ -910,6 +931,23 @@ def test_the_signed_copy_is_stored_beside_the_original(company: Company, tmp_pat
     assert first["probative_attachment_status"] == "available"
     assert second["probative_status"] is second["probative_path"] is None
     assert company.asked("/attachments/a1") == 1
+
+
+def test_the_link_to_a_signed_copy_grows_old_with_that_to_the_original(
+    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = {"status": "available", "file_name": "a1.pdf", "file_size": "6"}
+    company.transaction("t1", company.attachment("a1", b"one", probative_attachment=signed))
+    company.files["a1-signed"] = b"signed"
+
+    def slow_download() -> float:
+        return time.monotonic() + (31 * 60 if company.asked("/files/a1") else 0)
+
+    monkeypatch.setattr(documents, "time", SimpleNamespace(monotonic=slow_download))
+    streams = ("transactions", "transaction_attachments")
+    done = run(company, *streams, attachments_path=tmp_path, probative_attachments=True)
+    assert [row["probative_status"] for row in done.records[streams[1]]] == ["stored"]
+    assert company.asked("/attachments/a1") == 2
 
 
 # Factur-X
