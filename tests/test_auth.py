@@ -844,6 +844,17 @@ def test_every_secret_ever_seen_can_be_redacted(
     assert AccessToken("once").secrets() == {"once"}
 
 
+def test_tokens_that_another_run_has_stored_are_secrets_too(
+    server: TokenServer, store: Path, clock: Clock
+) -> None:
+    seed = server.seed()
+    bearer = sent(oauth(server, store, clock, refresh_token=seed))
+    second = oauth(server, store, clock, refresh_token=seed)
+    assert sent(second) == bearer, "nothing had to be refreshed"
+    kept = json.loads(store.read_text())
+    assert {kept["access_token"], kept["refresh_token"]} <= second.secrets()
+
+
 def test_nothing_shows_a_secret(server: TokenServer, store: Path, clock: Clock) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     sent(auth)
