@@ -188,7 +188,8 @@ class Client:
         self._auth = auth or _no_credentials
         self._timeout = timeout
         self._rate_limit = rate_limit
-        self._places = threading.BoundedSemaphore(concurrency)
+        self.places = threading.BoundedSemaphore(concurrency)
+        """Whoever has one may send a request; as many as may be under way at once."""
         self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="qonto")
         self._early: dict[Query, Future[_Answer]] = {}
         self._early_lock = threading.Lock()
@@ -364,7 +365,7 @@ class Client:
     def _send(self, query: Query) -> _Reply:
         request = self._request.copy()
         request.url = f"{self._base}{query.path}?{urlencode(query.params)}"
-        with self._places:
+        with self.places:
             if (pause := self._resume_at - time.monotonic()) > 0:
                 sleep(pause)
             if self._rate_limit:
@@ -387,6 +388,7 @@ class FileHost:
     Args:
         timeout: Seconds that a connection may be silent, or slower than `SLOWEST`.
         connections: How many downloads are under way at once.
+        places: Those of the client: a download takes one until it is over.
         headers: Headers of every request.
         adapter: Carries the requests instead of the network.
     """
@@ -396,10 +398,12 @@ class FileHost:
         *,
         timeout: float,
         connections: int,
+        places: threading.Semaphore,
         headers: Mapping[str, str],
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
         self._timeout = timeout
+        self._places = places
         self._session = requests.Session()
         # Compressed on the way, a file would be counted and hashed as something else.
         self._session.headers.update({"Accept": "*/*", "Accept-Encoding": "identity", **headers})
@@ -427,7 +431,7 @@ class FileHost:
             AnswerError: If there is no sense in another attempt.
         """
         try:
-            with self._send(url, what) as response:
+            with self._places, self._send(url, what) as response:
                 status = response.status_code
                 if status != requests.codes.ok:
                     said = f"The file host answered {status} for {what}"

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from hashlib import sha256
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
@@ -363,7 +364,8 @@ class Archive:
     def _transfer(self, url: str, file: _File, storage: Storage) -> _Copy:
         """Download a file, verify it and give it its name."""
         hashed, received = sha256(), 0
-        with self._files.open(url, file.what) as (length, blocks):
+        with ExitStack() as download:
+            length, blocks = download.enter_context(self._files.open(url, file.what))
             expected = length if file.size is None else file.size
             if length is not None and length > self._largest:
                 raise _TooLargeError
@@ -375,6 +377,7 @@ class Archive:
                         raise _TooLargeError
                     hashed.update(block)
                     aside.write(block)
+                download.close()  # another request may go on while the file is stored
                 _check_size(file, expected, received)
                 copy = _stored(file, storage, hashed.hexdigest())
                 if file.invoice and _is_pdf(file):

@@ -158,6 +158,7 @@ class TapQonto(Tap):
         files = FileHost(
             timeout=float(config["request_timeout"]),
             connections=config["concurrency"],
+            places=self.client.places,
             headers={"User-Agent": self._user_agent},
             adapter=self._demo[1] if self._demo else None,
         )

@@ -70,6 +70,8 @@ class Company:
         """Paths and headers: of the API as they are, of the file host after `/files/`."""
         self.busy = self.busiest = 0
         """Downloads under way, now and at most."""
+        self.under_way = self.most = 0
+        """Requests to either port that wait for their answer, now and at most."""
         self._links = 0
         self._lock = threading.Lock()
         self._servers = [self._listen(self._answer), self._listen(self._send_file)]
@@ -146,6 +148,14 @@ class Company:
 
     # Answering
 
+    def _take_time(self) -> None:
+        with self._lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        time_to_answer(self.latency)
+        with self._lock:
+            self.under_way -= 1
+
     def _link(self, id_: str) -> str:
         with self._lock:
             self._links += 1
@@ -171,7 +181,7 @@ class Company:
         return value
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        time_to_answer(self.latency)
+        self._take_time()
         url = urlsplit(request.path)
         path = unquote(url.path.removeprefix("/v2"))
         self.seen.append((path, dict(request.headers)))
@@ -213,7 +223,7 @@ class Company:
             self.busy += 1
             self.busiest = max(self.busiest, self.busy)
         try:
-            time_to_answer(self.latency)
+            self._take_time()
             self._send(request, answer, self.files.get(id_))
         finally:
             with self._lock:
@@ -993,6 +1003,21 @@ def test_broken_pdfs_are_stored_with_one_warning(company: Company, tmp_path: Pat
 
 
 # Many, large, interrupted
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_downloads_and_questions_together_are_no_more_than_the_concurrency(
+    company: Company, tmp_path: Path, concurrency: int
+) -> None:
+    for number in range(240):
+        attachment = company.attachment(f"a{number}")
+        company.transaction(f"t{number}", *([attachment] if number % 8 == 0 else []))
+    company.invoice("i1", "a1")
+    company.latency = 0.02
+    streams = ("transactions", "transaction_attachments", *INVOICES)
+    done = run(company, *streams, attachments_path=tmp_path, concurrency=concurrency)
+    assert {row["file_status"] for row in done.records["transaction_attachments"]} == {"stored"}
+    assert company.most == concurrency
 
 
 def test_documents_are_fetched_with_the_concurrency_of_the_tap(
