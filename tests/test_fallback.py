@@ -81,32 +81,45 @@ def test_the_whole_list_is_read_where_the_order_is_not_to_be_had(
     assert first.state["bookmarks"][stream]["replication_key_value"] == latest
 
 
+def disordered(company: Company, stream: str) -> Hook:
+    """Send the 40 newest rows first, in order, so that rows are written before it shows."""
+    rows = sorted(company.rows(stream), key=lambda row: str(row["updated_at"]))
+    order = [*rows[-40:], *rows[:-40]]
+
+    def hook(request: Request) -> Response | None:
+        if not asks_for_changes(request):
+            return None
+        number = int(dict(request.query)["page"])
+        meta = {"total_pages": -(-len(order) // 20), "total_count": len(order)}
+        page = order[(number - 1) * 20 : number * 20]
+        return answer(200, {stream: page, "meta": meta})(request)
+
+    return hook
+
+
 @pytest.mark.parametrize("stream", STREAMS)
 def test_a_read_that_breaks_off_leaves_no_bookmark_beyond_what_was_missed(
     big: Company, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tap_qonto.client.TRIES", 1)
-    # Two pages in order, so that rows are written before the disorder shows.
-    rows = sorted(big.rows(stream), key=lambda row: str(row["updated_at"]))
-    order = [*rows[-40:], *rows[:-40]]
-
-    def disordered(request: Request) -> Response | None:
-        if not asks_for_changes(request):
-            return answer(500)(request)
-        query = dict(request.query)
-        number = int(query["page"])
-        meta = {
-            "current_page": number,
-            "total_pages": -(-len(order) // 20),
-            "total_count": len(order),
-            "per_page": 20,
-        }
-        page = order[(number - 1) * 20 : number * 20]
-        return answer(200, {stream: page, "meta": meta})(request)
-
     api = Api(big)
-    api.before.append(disordered)
+    api.before += [disordered(big, stream), answer(500)]
     broken = run(select=[stream], api=api)
     assert broken.exit_code == 1
     assert len(broken.records[stream]) >= 40, "rows were written before the disorder showed"
     assert "replication_key_value" not in broken.state["bookmarks"].get(stream, {})
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_target_is_told_of_the_bookmark_that_was_taken_back_before_it_gets_more(
+    big: Company, stream: str
+) -> None:
+    api = Api(big)
+    api.before.append(disordered(big, stream))
+    done = run(select=[stream], api=api)
+    assert ids(done, stream) == {row["id"] for row in big.rows(stream)}
+    places = [n for n, message in enumerate(done.messages) if message["type"] == "RECORD"]
+    between = done.messages[places[39] + 1 : places[40]]
+    assert [message["type"] for message in between] == ["STATE"]
+    bookmark = between[0]["value"]["bookmarks"].get(stream, {})
+    assert "replication_key_value" not in bookmark

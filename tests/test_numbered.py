@@ -152,18 +152,47 @@ def without_meta(body: Row) -> Row:
     return {name: value for name, value in body.items() if name != "meta"}
 
 
-@pytest.mark.parametrize("stream", ["labels", "beneficiaries"])
-def test_a_list_without_meta_is_read_to_its_short_page(company: Company, stream: str) -> None:
+KINDS = [("labels", "/labels"), ("beneficiaries", "/sepa/beneficiaries")]
+"""A list in no order, and one that is newest first."""
+
+
+@pytest.mark.parametrize(("stream", "path"), KINDS)
+def test_a_list_without_meta_is_read_to_its_short_page(
+    company: Company, stream: str, path: str
+) -> None:
     [pattern, *_] = company.rows(stream)
     for number in range(180):
         company.put(stream, {**pattern, "id": company.formula.uuid("many", number)})
     api = Api(company)
-    path = {"labels": "/labels", "beneficiaries": "/sepa/beneficiaries"}[stream]
     alter(api, path, without_meta)
     done = run(api=api, select=[stream])
     found = ids(done, stream)
     assert len(found) == len(set(found)) == company.total(stream) > 200
     assert len(done.asked(path)) == -(-len(found) // 100)
+
+
+@pytest.mark.parametrize(("stream", "path"), KINDS)
+def test_a_list_without_meta_may_end_with_a_whole_page(
+    company: Company, stream: str, path: str
+) -> None:
+    [pattern, *_] = company.rows(stream)
+    for number in range(-company.total(stream) % 100):
+        company.put(stream, {**pattern, "id": company.formula.uuid("many", number)})
+    api = Api(company)
+    alter(api, path, without_meta)
+    done = run(api=api, select=[stream])
+    assert len(ids(done, stream)) == company.total(stream)
+    assert company.total(stream) % 100 == 0
+    assert AGAIN not in done.log
+
+
+def test_shorter_pages_of_a_list_that_is_newest_first_are_counted_by_their_size(
+    company: Company,
+) -> None:
+    api = Api(company, page_limit=7)
+    alter(api, "/sepa/beneficiaries", drop("total_pages"))
+    done = run(api=api, select=["beneficiaries"])
+    assert len(ids(done, "beneficiaries")) == company.total("beneficiaries")
 
 
 @pytest.mark.parametrize(
@@ -178,14 +207,13 @@ def test_pages_shorter_than_asked_for_are_counted_as_they_are(
     assert len(found) == len(set(found)) == company.total(stream)
 
 
-@pytest.mark.parametrize("stream", ["labels", "beneficiaries"])
+@pytest.mark.parametrize(("stream", "path"), KINDS)
 def test_a_list_without_meta_that_ignores_the_page_does_not_go_on_for_ever(
-    company: Company, stream: str
+    company: Company, stream: str, path: str
 ) -> None:
     api = Api(company)
     [pattern, *_] = company.rows(stream)
     page = [{**pattern, "id": company.formula.uuid("same", number)} for number in range(100)]
-    path = {"labels": "/labels", "beneficiaries": "/sepa/beneficiaries"}[stream]
     alter(api, path, lambda _: {stream: page})
     done = run(api=api, select=[stream])
     assert len(ids(done, stream)) == 100
