@@ -24,7 +24,8 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Sequence
-from functools import cached_property
+from concurrent.futures import FIRST_COMPLETED, wait
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +34,7 @@ from typing_extensions import override
 from tap_qonto.instants import FLOOR, middle, shift, whole_second
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
 Row = dict[str, Any]
@@ -50,25 +51,37 @@ class LateRows(Sequence[Row]):
 
     Pages are fetched ahead of their turn. Until then the text that Qonto sent takes a fifth of the
     memory that its rows would, and rows that are used as soon as they have been made are still in
-    the processor's cache.
+    the processor's cache. The last row can be looked at without making the others: it says where
+    to go on reading.
 
     Args:
-        make: Returns the rows.
+        parts: What each row is made of.
+        make: Returns the row of a part. Is called once for each.
     """
 
-    def __init__(self, make: Callable[[], list[Row]]) -> None:
+    def __init__(self, parts: Sequence[Any], make: Callable[[Any], Row]) -> None:
+        self._parts = parts
         self._make = make
 
     @cached_property
+    def _last(self) -> Row:
+        return self._make(self._parts[-1])
+
+    @cached_property
     def _rows(self) -> list[Row]:
-        return self._make()
+        make = self._make
+        if "_last" not in vars(self):
+            return [make(part) for part in self._parts]
+        return [*(make(part) for part in self._parts[:-1]), self._last]
 
     @override
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._parts)
 
     @override
     def __getitem__(self, index: Any) -> Any:
+        if index == -1 and self._parts and "_rows" not in vars(self):
+            return self._last
         return self._rows[index]
 
     @override
@@ -88,6 +101,10 @@ class Page(NamedTuple):
     """How many rows match the query, if the answer says so."""
     full: bool = False
     """Whether the page holds as many rows as were asked for."""
+    size: int | None = None
+    """How many rows a page holds that is not the last one, if the answer says so."""
+    early: bool = False
+    """Whether it was fetched ahead of its turn, so that it may be much older than its reader."""
 
     @property
     def is_last(self) -> bool:
@@ -96,6 +113,24 @@ class Page(NamedTuple):
         Asking on until a page is empty is no way to find out: past the end, Qonto answers 422.
         """
         return not self.full if self.pages is None else self.number >= self.pages
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the page holds fewer rows than its own counts promise."""
+        if self.pages is None:
+            return False
+        if self.number < self.pages:
+            return len(self.rows) < (self.size or self._least)
+        if self.total is None:
+            return False
+        if self.number == 1:
+            return len(self.rows) < self.total
+        return self.size is not None and len(self.rows) < self.total - (self.number - 1) * self.size
+
+    @property
+    def _least(self) -> int:
+        """The fewest rows with which so many pages can hold so many rows."""
+        return -(-self.total // self.pages) if self.total and self.pages else 1
 
 
 class Bounds(NamedTuple):
@@ -127,7 +162,11 @@ class Pool(NamedTuple):
     submit: Callable[..., Future[Page]]
     """Runs a function in the background, as an executor's `submit` does."""
     ahead: int
-    """How many pages of one list may be under way or waiting, which bounds the memory."""
+    """How many pages may be under way or waiting, which bounds the memory."""
+    at_once: int = 8
+    """How many pages can be under way at the same time."""
+    wait: Callable[[Collection[Future[Page]]], object] = partial(wait, return_when=FIRST_COMPLETED)
+    """Returns when at least one of several futures is done."""
 
     def fetch_in_order(self, fetch: Callable[[int], Page], last: int) -> Iterator[Page]:
         """Yield pages 2 to `last` in order, fetching some of them at the same time."""

@@ -1,0 +1,1 @@
+"""How what Qonto lists is read without losing a row."""
