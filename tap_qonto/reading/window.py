@@ -24,6 +24,7 @@ moves nothing in front of it.
 from __future__ import annotations
 
 from collections import deque
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_qonto.instants import FLOOR, middle, seconds_between, shift, whole_second
@@ -51,8 +52,8 @@ CEILING = 10_000
 TRIES = 4
 """How often a page is asked for whose rows are fewer than it says itself."""
 
-PART = 270
-"""Rows that a segment should hold: with one repeated per question, a little less than 3 pages."""
+SHORTEST = 2.5
+"""Pages that a segment should hold at least: its last question seldom gets a whole page."""
 
 _LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
@@ -280,7 +281,9 @@ class WindowReading:
         end = stretch.end or self._present
         held = len(page.rows)
         left = (page.pages or 1) * held if page.total is None else page.total
-        parts = min((left - held) // PART, self._longest(stretch.at, end), self._desk.places)
+        parts = min(
+            best_parts(left - held, held, self._desk.places), self._longest(stretch.at, end)
+        )
         if end is None or parts <= 1:
             return
         step = seconds_between(stretch.at, end) / parts
@@ -344,6 +347,31 @@ class WindowReading:
             stretch.at = until
             return
         raise self._too_many(last)
+
+
+def best_parts(rows: int, page: int, places: int) -> int:
+    """Return into how many parts to cut rows, so that few questions follow each other.
+
+    Rows are not spread evenly, so some parts get more than others; and each question repeats a
+    row. Rows that are far too many for that are cut again and again.
+
+    Args:
+        rows: How many rows there are.
+        page: How many a page holds.
+        places: How many questions can be under way at the same time.
+    """
+    if rows > 4 * places * page:
+        return places
+    best, cost = 1, float("inf")
+    for parts in range(1, places + 1):
+        share = rows / parts
+        if parts > 1 and share < SHORTEST * page:
+            break
+        questions = ceil((share + sqrt(share)) / max(page - 1, 1))
+        # Half a question more in all is a fair price for one less to wait for.
+        if (now := (parts + 0.5) * questions) <= cost:
+            best, cost = parts, now
+    return best
 
 
 _MANY_READINGS = 30
