@@ -174,11 +174,10 @@ class TapQonto(Tap):
         """The demo company's address and the adapter that answers for it; None without it."""
         if self.config["environment"] != "demo" or self.config.get("api_url"):
             return None
-        from tap_qonto.demo.api import Api  # noqa: PLC0415 - only the demo pays for it
-        from tap_qonto.demo.company import Company  # noqa: PLC0415
-        from tap_qonto.demo.transport import DEMO_API_URL, DemoAdapter  # noqa: PLC0415
+        from tap_qonto import demo  # noqa: PLC0415 - only the demo pays for it
 
-        return DEMO_API_URL, DemoAdapter(Api(Company(self.config["demo_organization"])))
+        api = demo.Api(demo.Company(self.config["demo_organization"]))
+        return demo.DEMO_API_URL, demo.DemoAdapter(api)
 
     @property
     def external_accounts(self) -> tuple[tuple[str, str], ...]:

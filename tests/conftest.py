@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.instants import from_datetime
 from tap_qonto.redaction import Redaction
 from tap_qonto.tap import TapQonto

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from singer_sdk.plugin_base import _ConfigInput
 
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import DemoServer
 from tap_qonto.tap import TapQonto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tap_qonto.demo.api import Api, Request
+    from tap_qonto.demo import Api, Request
 
 Row = dict[str, Any]
 

@@ -31,16 +31,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_qonto.demo.api import Api, Response
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.oauth import OAuth
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer, OAuth, Response
 from tests import faults
 from tests.answers import unhooked
 from tests.runner import catalog_of
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
     from tests.faults import Fault
 
 Row = dict[str, Any]

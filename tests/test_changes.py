@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.instants import as_filter, from_datetime, shift, uniform
 from tests.runner import run
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
     from tests.conftest import Clock
 
 Row = dict[str, Any]

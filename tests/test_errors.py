@@ -19,9 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from tap_qonto.client import Client, Query
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.tap import TapQonto
 from tests import faults
 from tests.answers import alter
@@ -41,7 +39,7 @@ from tests.runner import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Request, Response
+    from tap_qonto.demo import Request, Response
     from tests.faults import Fault
 
 Row = dict[str, Any]

@@ -20,8 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tap_qonto.demo.api import Api, Response
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company, Response
 from tap_qonto.records import RowError
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.documents import DocumentStream
@@ -32,7 +31,7 @@ from tests.runner import catalog_of, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
 
 Row = dict[str, Any]
 

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tap_qonto.instants import as_filter, shift, uniform
 from tap_qonto.pagination import restart
 from tests.answers import alter_rows, unhooked
 from tests.runner import catalog_of, run
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Request, Response
+    from tap_qonto.demo import Request, Response
     from tests.conftest import Clock
     from tests.runner import Run
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tap_qonto.instants import uniform
 from tests.runner import catalog_of, run
 

@@ -34,12 +34,14 @@ _PLACES = (
 
 
 def kind_of(number: int) -> str:
+    """Return whether a client is a company, an individual or a freelancer."""
     if number % 37 == 36:  # noqa: PLR2004 - a few freelancers, an Italian notion
         return "freelancer"
     return "individual" if number % 6 == 5 else "company"  # noqa: PLR2004 - one in six
 
 
 def place_of(number: int) -> tuple[str, str, str]:
+    """Return city, zip code and country of a client."""
     if kind_of(number) == "freelancer":
         return _PLACES[-1]
     return _PLACES[number % len(_PLACES)] if kind_of(number) == "company" else _PLACES[number % 6]
@@ -56,6 +58,7 @@ def client_name(company: Facts, number: int) -> str:
 
 
 def vat_number_of(number: int) -> str | None:
+    """Return the VAT number of a client; people have none."""
     country = place_of(number)[2]
     if kind_of(number) != "company":
         return None
@@ -69,6 +72,7 @@ def vat_number_of(number: int) -> str | None:
 
 
 def address_of(number: int) -> Row:
+    """Return where a client gets its invoices."""
     city, zip_code, country = place_of(number)
     streets = STREETS
     return {

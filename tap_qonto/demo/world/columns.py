@@ -92,7 +92,9 @@ class Columns:
             account = self.account_of(position)
         slot = self.slots[account]
         # Rows are spread evenly; within its share of time the word of a row decides.
-        return START + slot * (position - self.first[account]) + self.words[position] * slot // 2**33
+        return (
+            START + slot * (position - self.first[account]) + self.words[position] * slot // 2**33
+        )
 
     def emitted(self, position: int, subject: str) -> int:
         """Return the moment at which a generated row was ordered."""

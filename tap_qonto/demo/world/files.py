@@ -28,7 +28,7 @@ class Kind(NamedTuple):
 
     Attributes:
         name: Its name in formulas.
-        count: How many there may be; the number of a document is that of its row.
+        numbers: How many there may be; the number of a document is that of its row.
         collection: Where the rows are that it belongs to.
         owner: The name of those rows' ids in formulas.
         file: Gives a document's file name and content type.
@@ -37,7 +37,7 @@ class Kind(NamedTuple):
     """
 
     name: str
-    count: int
+    numbers: int
     collection: str
     owner: str
     file: Callable[[Facts, int], tuple[str, str]]
@@ -56,15 +56,16 @@ def _named(prefix: str) -> Callable[[Facts, int], tuple[str, str]]:
     return lambda _, number: (f"{prefix}-{number + 1}.pdf", "application/pdf")
 
 
-def _plain(name: str, title: str, count: int, collection: str, owner: str, prefix: str,
-           size: tuple[int, int]) -> Kind:  # fmt: skip
+def _plain(name: str, numbers: int, collection: str, prefix: str, size: tuple[int, int]) -> Kind:
     """Return a kind of document that says its title and number, and no more."""
 
     def write(company: Facts, number: int, identity: int) -> bytes:
         length = size[0] + company.formula.number(f"{name} size", number, size[1])
+        title = name.removesuffix("_pdf").replace("_", " ")
         return paper.pdf([company.legal_name, title, str(number + 1)], length, identity)
 
-    return Kind(name, count, collection, owner, _named(prefix), write, size)
+    owner = collection.removesuffix("s")
+    return Kind(name, numbers, collection, owner, _named(prefix), write, size)
 
 
 def _client_invoice(company: Facts, number: int, identity: int) -> bytes:
@@ -87,11 +88,9 @@ def _supplier_display(company: Facts, number: int, identity: int) -> bytes:
 
 
 KINDS: Final = (
-    _plain("credit_note_pdf", "credit note", INVOICES, "credit_notes", "credit_note", "avoir",
-           (1_900, 400)),
-    _plain("quote_pdf", "quote", sales.QUOTES, "quotes", "quote", "devis", (1_900, 600)),
-    _plain("request_document", "request document", REQUESTS, "requests", "request", "demande",
-           (1_800, 2_000)),
+    _plain("credit_note_pdf", INVOICES, "credit_notes", "avoir", (1_900, 400)),
+    _plain("quote_pdf", sales.QUOTES, "quotes", "devis", (1_900, 600)),
+    _plain("request_document", REQUESTS, "requests", "demande", (1_800, 2_000)),
     Kind("client_invoice_pdf", INVOICES, "client_invoices", "client_invoice",
          lambda company, number: (f"{sales.invoice_number(company, number)}.pdf",
                                   "application/pdf"),
@@ -157,7 +156,7 @@ class Files:
     def _find(self, uuid: str) -> tuple[Kind, int] | None:
         for kind in KINDS:
             number = self._company.formula.find(kind.name, uuid)
-            if number is not None and number < kind.count:
+            if number is not None and number < kind.numbers:
                 return kind, number
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tap_qonto.demo.world import einvoice
 from tap_qonto.demo.world.clients import (
@@ -29,12 +29,15 @@ from tap_qonto.demo.world.sales import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tap_qonto.demo.world.facts import Facts
+    from tap_qonto.demo.world.sales import Line, Sale
+    from tap_qonto.demo.world.trades import Settled
 
 
 def issuer_of(company: Facts) -> Row:
+    """Return how the company calls itself on its invoices."""
     address = next(iter(company.rows("organization")))["address"]
     return {
         "id": company.organization_id,
@@ -70,90 +73,123 @@ def steps_of(moment: int, codes: tuple[int, ...]) -> list[Row]:
     ]
 
 
+INVOICE: Final[Row] = dict.fromkeys((
+    "id", "organization_id", "number", "invoice_number", "client_id", "purchase_order", "status",
+    "invoice_url", "contact_email", "terms_and_conditions", "discount_conditions",
+    "late_payment_penalties", "legal_fixed_compensation", "header", "footer", "currency",
+    "total_amount", "total_amount_cents", "vat_amount", "vat_amount_cents", "amount_paid",
+    "discount", "deposit_amount", "issue_date", "due_date", "performance_date",
+    "performance_start_date", "performance_end_date", "created_at", "updated_at", "finalized_at",
+    "paid_at", "stamp_duty_amount", "items", "client", "payment_methods", "credit_notes_ids",
+    "organization", "invoice_type", "quote_id", "upload_id", "attachment_id",
+    "einvoicing_status", "welfare_fund", "withholding_tax", "payment_reporting",
+    "einvoicing_lifecycle_events",
+))  # fmt: skip
+"""All columns of a client invoice, in the order in which the API writes them."""
+
+
+TERMS: Final = {
+    "terms_and_conditions": "Paiement à trente jours.",
+    "discount_conditions": "Pas d'escompte pour paiement anticipé.",
+    "late_payment_penalties": "Trois fois le taux d'intérêt légal.",
+    "legal_fixed_compensation": "Indemnité forfaitaire de recouvrement de 40 euros.",
+}
+"""What the law or habit prints on invoices."""
+
+
 def client_invoices(company: Facts) -> Iterator[Row]:
     """Invoices to clients: drafts, open, paid, canceled, and those of an earlier tool."""
-    formula = company.formula
     issuer = issuer_of(company)
     for number in range(INVOICES):
         sold = sale(company, number)
         draft = number >= INVOICES - DRAFTS
-        empty = draft and number % 2 == 1
-        lines = () if empty else sold.lines
+        lines = () if draft and number % 2 == 1 else sold.lines
         paid = company.ledger.placed(("client_invoice", number))
-        status = "unpaid"
-        if draft:
-            status = "draft"
-        elif is_canceled(number):
-            status = "canceled"
-        elif paid is not None:
-            status = "paid"
-        total = sum(line.subtotal + line.vat for line in lines)
-        vat = sum(line.vat for line in lines)
-        finalized = None if draft else sold.created + 2 * HOUR
-        changed = paid.moment + 4 * SECOND if paid else (finalized or sold.created) + HOUR
-        reference = None if draft else reference_of(sold, number)
-        imported = is_imported(number)
-        electronic = not draft and number % 4 == 0
         yield {
-            "id": formula.uuid("client_invoice", number),
+            **INVOICE,
+            **TERMS,
+            **_sums(lines, paid=paid is not None),
+            **_life(company, sold, number, paid),
+            "id": company.formula.uuid("client_invoice", number),
             "organization_id": company.organization_id,
-            "number": reference,
-            "invoice_number": reference,
-            "client_id": formula.uuid("client", sold.client),
+            "client_id": company.formula.uuid("client", sold.client),
             "purchase_order": f"PO-{4000 + number}" if number % 6 == 0 else None,
-            "status": status,
-            "invoice_url": None
-            if draft
-            else f"https://pay.demo.qonto.invalid/invoices/{formula.uuid('invoice_page', number)}",
             "contact_email": f"factures@{company.slug}.example",
-            "terms_and_conditions": "Paiement à trente jours.",
-            "discount_conditions": "Pas d'escompte pour paiement anticipé.",
-            "late_payment_penalties": "Trois fois le taux d'intérêt légal.",
-            "legal_fixed_compensation": "Indemnité forfaitaire de recouvrement de 40 euros.",
-            "header": None,
             "footer": "Merci de votre confiance." if number % 2 else None,
             "currency": "EUR",
-            "total_amount": money(total),
-            "total_amount_cents": total,
-            "vat_amount": money(vat),
-            "vat_amount_cents": vat,
-            "amount_paid": money(total if paid else 0),
-            "discount": None,
-            "deposit_amount": None,
             "issue_date": day(sold.created),
             "due_date": day(due_of(sold)),
-            "performance_date": None,
             "performance_start_date": day(sold.created - 20 * DAY) if number % 5 == 0 else None,
             "performance_end_date": day(sold.created) if number % 5 == 0 else None,
-            "created_at": _offset(sold.created) if imported else iso(sold.created),
-            "updated_at": iso(min(changed, END)),
-            "finalized_at": None if finalized is None else iso(min(finalized, END)),
-            "paid_at": None if paid is None else iso(paid.moment),
-            "stamp_duty_amount": None,
-            "items": None if empty else items_of(lines),
+            "items": items_of(lines) or None,
             "client": client_fields(company, sold.client),
-            "payment_methods": [
-                {
-                    "beneficiary_name": company.legal_name,
-                    "bic": "QNTOFRP1XXX",
-                    "iban": company.accounts[0].iban,
-                    "type": "transfer",
-                }
+            "payment_methods": [transfer_to(company, company.accounts[0].iban)],
+            "credit_notes_ids": [
+                company.formula.uuid("credit_note", n) for n in credit_notes_of(number)
             ],
-            "credit_notes_ids": [formula.uuid("credit_note", n) for n in credit_notes_of(number)],
             "organization": issuer,
             "invoice_type": "standard",
-            "quote_id": formula.uuid("quote", number // 3) if has_quote(number) else None,
-            "upload_id": None,
-            "attachment_id": None if draft else formula.uuid("client_invoice_pdf", number),
-            "einvoicing_status": "approved" if electronic else None,
-            "welfare_fund": None,
-            "withholding_tax": None,
-            "payment_reporting": None,
-            "einvoicing_lifecycle_events": steps_of(sold.created + 3 * HOUR, (200, 202, 205))
-            if electronic
-            else [],
+            "quote_id": company.formula.uuid("quote", number // 3) if has_quote(number) else None,
         }
+
+
+def transfer_to(company: Facts, iban: str) -> Row:
+    """Return the way to pay an invoice: a transfer to one of the company's accounts."""
+    return {
+        "beneficiary_name": company.legal_name,
+        "bic": "QNTOFRP1XXX",
+        "iban": iban,
+        "type": "transfer",
+    }
+
+
+def _sums(lines: Sequence[Line], *, paid: bool) -> Row:
+    total = sum(line.subtotal + line.vat for line in lines)
+    vat = sum(line.vat for line in lines)
+    return {
+        "total_amount": money(total),
+        "total_amount_cents": total,
+        "vat_amount": money(vat),
+        "vat_amount_cents": vat,
+        "amount_paid": money(total if paid else 0),
+    }
+
+
+def _life(company: Facts, sold: Sale, number: int, paid: Settled | None) -> Row:
+    """Return how far an invoice has come: its status, moments, number and documents."""
+    formula = company.formula
+    draft = number >= INVOICES - DRAFTS
+    status = "unpaid"
+    if draft:
+        status = "draft"
+    elif is_canceled(number):
+        status = "canceled"
+    elif paid is not None:
+        status = "paid"
+    finalized = None if draft else sold.created + 2 * HOUR
+    changed = paid.moment + 4 * SECOND if paid else (finalized or sold.created) + HOUR
+    reference = None if draft else reference_of(sold, number)
+    electronic = not draft and number % 4 == 0
+    return {
+        "number": reference,
+        "invoice_number": reference,
+        "status": status,
+        "invoice_url": None if draft else invoice_url(formula.uuid("invoice_page", number)),
+        "created_at": _offset(sold.created) if is_imported(number) else iso(sold.created),
+        "updated_at": iso(min(changed, END)),
+        "finalized_at": None if finalized is None else iso(min(finalized, END)),
+        "paid_at": None if paid is None else iso(paid.moment),
+        "attachment_id": None if draft else formula.uuid("client_invoice_pdf", number),
+        "einvoicing_status": "approved" if electronic else None,
+        "einvoicing_lifecycle_events": steps_of(sold.created + 3 * HOUR, (200, 202, 205))
+        if electronic
+        else [],
+    }
+
+
+def invoice_url(page: str) -> str:
+    """Return the address at which a client sees an invoice."""
+    return f"https://pay.demo.qonto.invalid/invoices/{page}"
 
 
 def _offset(moment: int) -> str:

@@ -232,7 +232,11 @@ class Ledger:
     def receipt(self, uuid: str) -> tuple[int, int] | None:
         """Return (position, number of the receipt) of a receipt's id."""
         n = self._formula.find("receipt", uuid)
-        if n is None or n // 2 >= self._formula_rows or n not in self._renderer.receipt_numbers(n // 2):
+        if (
+            n is None
+            or n // 2 >= self._formula_rows
+            or n not in self._renderer.receipt_numbers(n // 2)
+        ):
             return None
         return n // 2, n
 

@@ -10,7 +10,7 @@ from tap_qonto.demo.world.invoicing import issuer_of, steps_of
 from tap_qonto.demo.world.moments import DAY, END, HOUR, SECOND, START, day, iso
 from tap_qonto.demo.world.payees import SUPPLIERS, beneficiary_iban, beneficiary_name
 from tap_qonto.demo.world.rows import Row, fraction, money
-from tap_qonto.demo.world.trades import Event
+from tap_qonto.demo.world.trades import Event, Settled
 from tap_qonto.demo.world.words import as_mailbox
 
 if TYPE_CHECKING:
@@ -105,6 +105,33 @@ def einvoice_type(number: int) -> str | None:
     return {7: "zugferd", 15: "xrechnung"}.get(number % 24)
 
 
+SUPPLIER_INVOICE: Final[Row] = dict.fromkeys((
+    "id", "organization_id", "status", "source_type", "source", "attachment_id",
+    "display_attachment_id", "file_name", "declined_note", "is_einvoice", "e_invoice_type",
+    "has_discrepancies", "has_duplicates", "invoice_number", "supplier_id", "supplier_name",
+    "issuer_name", "supplier_snapshot", "vat_number", "tin", "description", "total_amount",
+    "total_amount_excluding_taxes", "total_tax_amount", "taxes", "payable_amount",
+    "total_amount_credit_notes", "issue_date", "due_date", "payment_date", "scheduled_date",
+    "iban", "initiator_id", "is_attachment_invoice", "attachment_category",
+    "is_attachment_non_financial", "analyzed_at", "matched_transactions",
+    "matched_transactions_ids", "transfer_ids", "request_transfer", "self_invoice_id",
+    "einvoicing_lifecycle_events", "meta", "available_actions", "approval_workflow",
+    "is_credit_note", "has_suggested_credit_notes", "related_invoices", "suggested_transactions",
+    "created_at", "updated_at",
+))  # fmt: skip
+"""All columns of a supplier invoice, in the order in which the API writes them."""
+
+
+NOTHING_KNOWN: Final[Row] = {
+    "is_attachment_invoice": False,
+    "attachment_category": "UNKNOWN",
+    "is_attachment_non_financial": False,
+    "is_credit_note": False,
+    "has_suggested_credit_notes": False,
+}
+"""What a document says before it has been analyzed."""
+
+
 def supplier_invoices(company: Facts) -> Iterator[Row]:
     """Purchase documents, from the letterbox to the payment."""
     formula = company.formula
@@ -113,14 +140,14 @@ def supplier_invoices(company: Facts) -> Iterator[Row]:
         paid = company.ledger.placed(("supplier_invoice", number))
         fresh = number >= SUPPLIER_INVOICES - 4
         status = _supplier_status(number, paid=paid is not None, fresh=fresh)
-        total = bought.net + bought.vat
         kind = einvoice_type(number)
-        name = beneficiary_name(company, bought.supplier)
-        analyzed = None if fresh else bought.created + 40 * SECOND
-        changed = paid.moment + 5 * SECOND if paid else bought.created + number * HOUR
         source = formula.uuid("supplier_document", number)
         display = formula.uuid("supplier_display", number) if kind == "xrechnung" else source
         yield {
+            **SUPPLIER_INVOICE,
+            **NOTHING_KNOWN,
+            **({} if fresh else _analysis(company, bought)),
+            **_payment(company, number, paid),
             "id": formula.uuid("supplier_invoice", number),
             "organization_id": company.organization_id,
             "status": status,
@@ -134,76 +161,101 @@ def supplier_invoices(company: Facts) -> Iterator[Row]:
             "e_invoice_type": kind,
             "has_discrepancies": number % 43 == 0,
             "has_duplicates": number % 61 == 0,
-            "invoice_number": None if fresh else bought.reference,
-            "supplier_id": None if fresh else formula.uuid("supplier", bought.supplier),
-            "supplier_name": None if fresh else name,
-            "issuer_name": None if fresh else name,
-            "supplier_snapshot": None
-            if fresh
-            else {
-                "id": formula.uuid("supplier", bought.supplier),
-                "name": name,
-                "iban": beneficiary_iban(bought.supplier),
-                "tin": None,
-                "vat_number": bought.vat_number,
-                "email": f"{as_mailbox(name)}@mail.example",
-                "currency": "EUR",
-                "status": "validated",
-            },
-            "vat_number": None if fresh else bought.vat_number,
-            "tin": None,
             "description": f"Commande {4_000 + number}" if number % 3 == 0 else None,
-            "total_amount": None if fresh else money(total),
-            "total_amount_excluding_taxes": None if fresh else money(bought.net),
-            "total_tax_amount": None if fresh else money(bought.vat),
-            "taxes": None
-            if fresh
-            else [{"tax_rate": fraction(bought.rate), "tax_amount": money(bought.vat)}],
-            "payable_amount": None if fresh else money(total),
-            "total_amount_credit_notes": None if fresh else money(0),
-            "issue_date": None if fresh else day(bought.created - 2 * DAY),
-            "due_date": None if fresh else day(bought.created + 28 * DAY),
-            "payment_date": day(paid.moment) if paid else None,
             "scheduled_date": day(END + 5 * DAY) if status == "scheduled" else None,
-            "iban": None if fresh else beneficiary_iban(bought.supplier),
             "initiator_id": formula.uuid("membership", number % 3),
-            "is_attachment_invoice": not fresh,
-            "attachment_category": "UNKNOWN" if fresh else "INVOICE",
-            "is_attachment_non_financial": False,
-            "analyzed_at": None if analyzed is None else iso(analyzed),
-            "matched_transactions": _matches(paid.transaction_id, formula.uuid(
-                "sepa_transfer", number), number) if paid else [],
-            "matched_transactions_ids": [paid.transaction_id] if paid else [],
-            "transfer_ids": [formula.uuid("sepa_transfer", number)] if paid else [],
-            "request_transfer": None,
-            "self_invoice_id": None,
             "einvoicing_lifecycle_events": steps_of(bought.created, (200, 203)) if kind else [],
-            "meta": {
-                "integration_type": None,
-                "connector": "grover" if number % 19 == 0 else None,
-                "accounting_recorded_at": None,
-                "accounting_recorded_source": None,
-            },
-            "available_actions": {
-                "delete": not paid,
-                "archive": bool(paid),
-                "unarchive": status == "archived",
-                "pay": status == "to_pay",
-                "reasons": None if status == "to_pay" else {"pay": ["invalid_status"]},
-            },
-            "approval_workflow": {
-                "approver_ids": [formula.uuid("membership", 1)],
-                "supplier_invoice_request_id": None,
-                "verified_by": formula.uuid("membership", 1) if paid else None,
-                "last_approved_by": formula.uuid("membership", 1) if paid else None,
-            },
-            "is_credit_note": False,
-            "has_suggested_credit_notes": False,
+            "meta": meta_of("grover" if number % 19 == 0 else None),
+            "available_actions": actions_of(status, paid=paid is not None),
             "related_invoices": [],
             "suggested_transactions": [],
-            "created_at": iso(bought.created),
-            "updated_at": iso(min(END, max(changed, analyzed or 0))),
-        }  # fmt: skip
+            **_moments(bought, number, paid, fresh=fresh),
+        }
+
+
+def _analysis(company: Facts, bought: Purchase) -> Row:
+    """Return what was read from a supplier's document."""
+    name = beneficiary_name(company, bought.supplier)
+    iban = beneficiary_iban(bought.supplier)
+    supplier = company.formula.uuid("supplier", bought.supplier)
+    total = bought.net + bought.vat
+    return {
+        "invoice_number": bought.reference,
+        "supplier_id": supplier,
+        "supplier_name": name,
+        "issuer_name": name,
+        "supplier_snapshot": {
+            "id": supplier,
+            "name": name,
+            "iban": iban,
+            "tin": None,
+            "vat_number": bought.vat_number,
+            "email": f"{as_mailbox(name)}@mail.example",
+            "currency": "EUR",
+            "status": "validated",
+        },
+        "vat_number": bought.vat_number,
+        "total_amount": money(total),
+        "total_amount_excluding_taxes": money(bought.net),
+        "total_tax_amount": money(bought.vat),
+        "taxes": [{"tax_rate": fraction(bought.rate), "tax_amount": money(bought.vat)}],
+        "payable_amount": money(total),
+        "total_amount_credit_notes": money(0),
+        "issue_date": day(bought.created - 2 * DAY),
+        "due_date": day(bought.created + 28 * DAY),
+        "iban": iban,
+        "is_attachment_invoice": True,
+        "attachment_category": "INVOICE",
+    }
+
+
+def _payment(company: Facts, number: int, paid: Settled | None) -> Row:
+    """Return what ties a supplier invoice to its transfer and transaction, and who let it pass."""
+    transfer = company.formula.uuid("sepa_transfer", number)
+    approver = company.formula.uuid("membership", 1)
+    return {
+        "payment_date": day(paid.moment) if paid else None,
+        "matched_transactions": _matches(paid.transaction_id, transfer, number) if paid else [],
+        "matched_transactions_ids": [paid.transaction_id] if paid else [],
+        "transfer_ids": [transfer] if paid else [],
+        "approval_workflow": {
+            "approver_ids": [approver],
+            "supplier_invoice_request_id": None,
+            "verified_by": approver if paid else None,
+            "last_approved_by": approver if paid else None,
+        },
+    }
+
+
+def _moments(bought: Purchase, number: int, paid: Settled | None, *, fresh: bool) -> Row:
+    analyzed = None if fresh else bought.created + 40 * SECOND
+    changed = paid.moment + 5 * SECOND if paid else bought.created + number * HOUR
+    return {
+        "analyzed_at": None if analyzed is None else iso(analyzed),
+        "created_at": iso(bought.created),
+        "updated_at": iso(min(END, max(changed, analyzed or 0))),
+    }
+
+
+def meta_of(connector: str | None) -> Row:
+    """Return what other software knows of a supplier invoice."""
+    return {
+        "integration_type": None,
+        "connector": connector,
+        "accounting_recorded_at": None,
+        "accounting_recorded_source": None,
+    }
+
+
+def actions_of(status: str, *, paid: bool) -> Row:
+    """Return what may be done with a supplier invoice of a status."""
+    return {
+        "delete": not paid,
+        "archive": paid,
+        "unarchive": status == "archived",
+        "pay": status == "to_pay",
+        "reasons": None if status == "to_pay" else {"pay": ["invalid_status"]},
+    }
 
 
 def _supplier_status(number: int, *, paid: bool, fresh: bool) -> str:

@@ -65,6 +65,10 @@ class People:
     labels: Sequence[Row]
     members: Sequence[str]
 
+    def labels_of(self, word: int) -> list[Row]:
+        """Return the labels of the row with this word."""
+        return [self.labels[word % len(self.labels)]] if word % 3 == 0 and self.labels else []
+
 
 class _Movement(NamedTuple):
     """What a row says of its kind: an everyday trade's words, or those of a document's event."""
@@ -123,8 +127,7 @@ class Renderer:
         account = self._accounts[columns.account_of(position)]
         index = position - columns.first[account.number]
         word, cents = columns.words[position], columns.cents[position]
-        move = self._movement(position, index)
-        state = columns.states[position]
+        move, state = self._movement(position, index), columns.states[position]
         settled = columns.settled(position) if state == COMPLETED else None
         balance = None if settled is None else columns.balances[position]
         emitted = columns.emitted(position, move.subject)
@@ -132,8 +135,7 @@ class Renderer:
         rate = move.rate
         vat = None if rate is None else (cents * rate + (1_000 + rate) // 2) // (1_000 + rate)
         local_cents = cents if move.currency == "EUR" else cents * move.per_thousand // 1_000
-        labelled = word % 3 == 0 and people.labels
-        labels = [people.labels[word % len(people.labels)]] if labelled else []
+        labels = people.labels_of(word)
         card = move.subject == "Card"
         row: Row = {
             "id": self._formula.uuid("transaction", position),

@@ -114,10 +114,12 @@ def imported_ids(company: Facts) -> set[str]:
 
 
 def is_canceled(number: int) -> bool:
+    """Say whether an invoice was canceled."""
     return number % 31 == 17  # noqa: PLR2004 - one in thirty-one
 
 
 def reference_of(sold: Sale, number: int, prefix: str = "F") -> str:
+    """Return the legal number of a document of a sale."""
     return f"{prefix}-{day(sold.created)[:4]}-{number + 1:04d}"
 
 
@@ -127,6 +129,7 @@ def invoice_number(company: Facts, number: int) -> str:
 
 
 def due_of(sold: Sale) -> int:
+    """Return the moment by which a sale must be paid."""
     return sold.created + 30 * DAY
 
 
@@ -164,6 +167,7 @@ def payments_of_invoices(company: Facts) -> Iterator[Event]:
 
 
 def items_of(lines: tuple[Line, ...], *, percent: bool = False) -> list[Row]:
+    """Return the lines of a sale as documents show them; quotes write VAT in percent."""
     return [
         {
             "title": line.title,
@@ -194,5 +198,6 @@ def credit_notes_of(number: int) -> list[int]:
 
 
 def has_quote(number: int) -> bool:
+    """Say whether an invoice began as a quote."""
     accepted = number // 3 % 5 not in (3, 4)
     return number % 3 == 0 and accepted and number < INVOICES - DRAFTS

@@ -30,12 +30,53 @@ _REPLACING = 12
 """Remainder by thirteen of the cards that replace another one."""
 
 
+_ON_PLASTIC: Final = (
+    "pin_set", "ship_to_business", "atm_option", "nfc_option", "had_pin_operation",
+)  # fmt: skip
+"""What only a card that can be touched has."""
+
+_CARD_HABITS: Final[Row] = {
+    "online_option": True,
+    "atm_monthly_limit": 1_000,
+    "atm_daily_limit": 500,
+    "atm_daily_spent": 0,
+    "payment_daily_limit": 750,
+    "payment_daily_spent": 0,
+    "payment_daily_limit_option": False,
+    "payment_transaction_limit": 500,
+    "card_type": "debit",
+    "renewed": False,
+    "renewal": False,
+    "had_operation": True,
+    "upsold": False,
+    "upsell": False,
+    "reordered": False,
+}
+"""What is the same for all cards."""
+
 _NEWER_CARD_FIELDS: Final[Row] = {
     "shipped_lost_at": None,
     "eligible_for_renewal": False,
     "eligible_for_upsell": True,
     "is_qcp": False,
 }
+
+
+_CARD: Final[Row] = dict.fromkeys((
+    "id", "nickname", "embossed_name", "status", "pin_set", "mask_pan", "exp_month", "exp_year",
+    "last_activity_at", "last_digits", "ship_to_business", "atm_option", "nfc_option",
+    "online_option", "foreign_option", "atm_monthly_limit", "atm_monthly_spent",
+    "atm_daily_limit", "atm_daily_spent", "atm_daily_limit_option", "payment_monthly_limit",
+    "payment_monthly_spent", "payment_daily_limit", "payment_daily_spent",
+    "payment_daily_limit_option", "payment_transaction_limit",
+    "payment_transaction_limit_option", "active_days", "holder_id", "initiator_id",
+    "bank_account_id", "organization_id", "updated_at", "created_at", "shipped_at", "card_type",
+    "card_level", "payment_lifespan_limit", "payment_lifespan_spent", "pre_expires_at",
+    "categories", "renewed", "renewal", "parent_card_summary", "had_operation",
+    "had_pin_operation", "card_design", "type_of_print", "upsold", "upsell", "discard_on",
+    "reordered", "appearance", "has_only_user_liftable_locks",
+))  # fmt: skip
+"""All columns of a card, in the order in which the API writes them."""
 
 
 def cards(company: Facts) -> Iterator[Row]:
@@ -45,80 +86,80 @@ def cards(company: Facts) -> Iterator[Row]:
         holder = number % EMPLOYEES
         level = ("standard", "plus", "virtual", "metal", "virtual", "flash")[number % 6]
         status = "live" if number < EMPLOYEES else formula.pick("card", number, _CARD_STATUSES)
-        created = START + number * 20 * DAY + formula.number("card at", number, DAY)
-        used = END - formula.number("card used", number, 20 * DAY)
         physical = level in ("standard", "plus", "metal")
-        flash = level == "flash"
-        monthly = (1_500, 3_000, 5_000)[number % 3]
         digits = f"{1000 + number % 24 * 311:04d}"
         yield {
+            **_CARD,
+            **_CARD_HABITS,
+            **_limits(company, number, physical=physical),
+            **_card_moments(company, number, level),
             "id": formula.uuid("card", number),
             "nickname": f"Carte {FIRST_NAMES[holder]} {number + 1}",
             "embossed_name": " ".join(person(holder)).upper(),
             "status": status,
-            "pin_set": physical,
             "mask_pan": f"511768******{digits}",
             "exp_month": f"{1 + number % 12:02d}",
             "exp_year": str(2027 + number % 3),
-            "last_activity_at": _micro(used, number % 997) if number % 9 else None,
             "last_digits": digits,
-            "ship_to_business": physical,
-            "atm_option": physical,
-            "nfc_option": physical,
-            "online_option": True,
+            **dict.fromkeys(_ON_PLASTIC, physical),
             "foreign_option": number % 5 != 0,
-            "atm_monthly_limit": 1_000,
-            "atm_monthly_spent": formula.number("atm", number, 40) * 10,
-            "atm_daily_limit": 500,
-            "atm_daily_spent": 0,
-            "atm_daily_limit_option": physical,
-            "payment_monthly_limit": monthly,
-            "payment_monthly_spent": formula.number("spent", number, monthly * 100) / 100,
-            "payment_daily_limit": 750,
-            "payment_daily_spent": 0,
-            "payment_daily_limit_option": False,
-            "payment_transaction_limit": 500,
-            "payment_transaction_limit_option": number % 4 == 0,
             "active_days": [1, 2, 3, 4, 5] if number % 2 else [1, 2, 3, 4, 5, 6, 7],
             "holder_id": formula.uuid("membership", holder),
             "initiator_id": formula.uuid("membership", 0),
             "bank_account_id": company.accounts[0].id,
             "organization_id": company.organization_id,
-            "updated_at": _micro(min(used + HOUR, END), (7 * number + 123) % 1_000),
-            "created_at": _micro(created, (11 * number + 47) % 1_000),
-            "shipped_at": iso(created + 2 * DAY) if physical else None,
-            "card_type": "debit",
             "card_level": level,
-            "payment_lifespan_limit": 250 if flash else None,
-            "payment_lifespan_spent": 120.5 if flash else None,
-            "pre_expires_at": iso(created + 60 * DAY) if flash else None,
             "categories": ["transport", "restaurant_and_bar"] if number % 7 == 0 else [],
-            "renewed": False,
-            "renewal": False,
             "parent_card_summary": {"id": formula.uuid("card", number - 6), "last_digits": "1000"}
             if number % 13 == _REPLACING
             else None,
-            "had_operation": True,
-            "had_pin_operation": physical,
             "card_design": f"{level}.recycled.2023" if physical else f"{level}.2023",
             "type_of_print": "print" if physical else None,
-            "upsold": False,
-            "upsell": False,
-            "discard_on": "2027-02-30" if flash else None,
-            "reordered": False,
-            "appearance": {
-                "assets": {
-                    "front_large": f"https://assets.demo.qonto.invalid/{level}/front.png",
-                    "front_small": f"https://assets.demo.qonto.invalid/{level}/small.png",
-                    "front_small_wallet": f"https://assets.demo.qonto.invalid/{level}/wallet.png",
-                },
-                "theme": "dark" if level == "metal" else "light",
-                **({} if level == "metal" else {"gradient_hex_color": "#6B5AED"}),
-            },
+            "appearance": _appearance(level),
             "has_only_user_liftable_locks": status == "paused",
             # Newer fields, which not every answer has.
             **(_NEWER_CARD_FIELDS if number % 2 else {}),
         }
+
+
+def _limits(company: Facts, number: int, *, physical: bool) -> Row:
+    monthly = (1_500, 3_000, 5_000)[number % 3]
+    return {
+        "atm_monthly_spent": company.formula.number("atm", number, 40) * 10,
+        "atm_daily_limit_option": physical,
+        "payment_monthly_limit": monthly,
+        "payment_monthly_spent": company.formula.number("spent", number, monthly * 100) / 100,
+        "payment_transaction_limit_option": number % 4 == 0,
+    }
+
+
+def _card_moments(company: Facts, number: int, level: str) -> Row:
+    created = START + number * 20 * DAY + company.formula.number("card at", number, DAY)
+    used = END - company.formula.number("card used", number, 20 * DAY)
+    flash = level == "flash"
+    return {
+        "last_activity_at": _micro(used, number % 997) if number % 9 else None,
+        "updated_at": _micro(min(used + HOUR, END), (7 * number + 123) % 1_000),
+        "created_at": _micro(created, (11 * number + 47) % 1_000),
+        "shipped_at": iso(created + 2 * DAY) if level in ("standard", "plus", "metal") else None,
+        "payment_lifespan_limit": 250 if flash else None,
+        "payment_lifespan_spent": 120.5 if flash else None,
+        "pre_expires_at": iso(created + 60 * DAY) if flash else None,
+        "discard_on": "2027-02-30" if flash else None,
+    }
+
+
+def _appearance(level: str) -> Row:
+    place = f"https://assets.demo.qonto.invalid/{level}"
+    return {
+        "assets": {
+            "front_large": f"{place}/front.png",
+            "front_small": f"{place}/small.png",
+            "front_small_wallet": f"{place}/wallet.png",
+        },
+        "theme": "dark" if level == "metal" else "light",
+        **({} if level == "metal" else {"gradient_hex_color": "#6B5AED"}),
+    }
 
 
 def requests(company: Facts) -> Iterator[Row]:
