@@ -20,8 +20,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
+from tap_qonto.api.errors import RowError
 from tap_qonto.demo import Api, Company, Response
-from tap_qonto.records import RowError
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.documents import DocumentStream
 from tap_qonto.tap import TapQonto
@@ -260,7 +260,7 @@ CHANGES = st.one_of(
 def _no_waiting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backoff._sync.time", SimpleNamespace(sleep=lambda _seconds: None))
-        patch.setattr("tap_qonto.client.sleep", lambda _seconds: None)
+        patch.setattr("tap_qonto.api.client.sleep", lambda _seconds: None)
         yield
 
 
@@ -277,7 +277,7 @@ def test_any_answer_gives_rows_that_fit_or_a_sentence(world: Company, name: str)
         hook = Mutations(api, first, change, every=every)
         api.before.append(hook)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tap_qonto.demo.api.Api", lambda _company: api)
+            patch.setattr("tap_qonto.demo.http.api.Api", lambda _company: api)
             settings = {"environment": "demo", "include_external_accounts": every}
             outcome = run(settings, catalog=catalog, log_level=logging.WARNING)
         assert hook.count <= PATIENCE, "the run would never have ended"

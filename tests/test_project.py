@@ -18,7 +18,7 @@ import yaml
 from click.testing import CliRunner
 
 import tap_qonto
-from tap_qonto.auth import check_credentials
+from tap_qonto.auth.credentials import check_credentials
 from tap_qonto.streams import STREAMS
 from tap_qonto.tap import TapQonto
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from tap_qonto.api.redaction import Redaction
 from tap_qonto.demo import Api, Company, DemoServer, OAuth, Response
-from tap_qonto.redaction import Redaction
 from tap_qonto.settings import problems
 from tap_qonto.tap import TapQonto
 from tests import faults
