@@ -31,16 +31,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_qonto.demo.api import Api, Response
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.oauth import OAuth
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer, OAuth, Response
 from tests.kit import faults
 from tests.kit.answers import unhooked
 from tests.kit.runner import catalog_of
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
     from tests.kit.faults import Fault
 
 Row = dict[str, Any]

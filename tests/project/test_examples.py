@@ -14,7 +14,7 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Company
 from tests.kit.meltano_project import NOBODY, Project, project, rows_read
 
 if TYPE_CHECKING:

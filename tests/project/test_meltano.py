@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import duckdb
 import pytest
 
-from tap_qonto.demo.company import COLLECTIONS, Company
+from tap_qonto.demo import COLLECTIONS, Company
 from tap_qonto.streams import STREAMS
 from tap_qonto.tap import TapQonto
 from tests.kit.meltano_project import Project, project, rows_read

@@ -13,9 +13,7 @@ import duckdb
 import pytest
 import sqlalchemy
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.schemas import promised
 from tests.kit.meltano_project import CHECKOUT, Project, project, rows_read
 from tests.kit.runner import KEY

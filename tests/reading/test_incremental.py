@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.instants import as_filter, shift, uniform
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tap_qonto.reading.window import restart
 from tests.kit.answers import alter_rows, unhooked
 from tests.kit.runner import catalog_of, run
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Request, Response
+    from tap_qonto.demo import Request, Response
     from tests.conftest import Clock
     from tests.kit.runner import Run
 

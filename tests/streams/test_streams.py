@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tap_qonto.demo.api import Api, Response
-from tap_qonto.demo.company import COLLECTIONS, Company
+from tap_qonto.demo import COLLECTIONS, Api, Company, Response
 from tests.kit.answers import alter, alter_rows, refuse
 from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
     from tests.kit.runner import Run
 
 Row = dict[str, Any]
