@@ -171,7 +171,7 @@ def _shorten(stream: Row) -> None:
     ]
 
 
-def run(  # noqa: PLR0913 - what a run can be given
+def run(
     config: Mapping[str, Any] | None = None,
     *,
     state: Mapping[str, Any] | None = None,

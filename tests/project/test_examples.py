@@ -56,7 +56,7 @@ def clone() -> Project:
 def schedule(clone: Project, package: str, *command: str, env: dict[str, str]) -> str:
     """Run a command of a scheduler, which is installed for it alone, and return its log."""
     finished = subprocess.run(
-        ["uv", "run", "--no-project", "--isolated", "--with", package, *command],  # noqa: S607 - any uv
+        ["uv", "run", "--no-project", "--isolated", "--with", package, *command],
         cwd=clone.root,
         env=os.environ
         | {

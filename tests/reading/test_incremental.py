@@ -122,7 +122,7 @@ def test_a_bookmark_is_the_latest_row_of_its_partition(
 
 @pytest.mark.parametrize(("lookback", "found"), [(200, False), (400, True)])
 @pytest.mark.parametrize("stream", ["transactions", "client_invoices", "beneficiaries"])
-def test_a_row_that_becomes_visible_late_is_found_within_the_lookback(  # noqa: PLR0913, PLR0917 - a table
+def test_a_row_that_becomes_visible_late_is_found_within_the_lookback(
     world: Company, shown: Api, clock: Clock, stream: str, lookback: int, found: bool
 ) -> None:
     earlier = read(shown, stream)

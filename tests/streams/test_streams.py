@@ -535,7 +535,7 @@ OPEN = ["labels", "sepa_transfers", "teams"]
         ("client_invoices", "/client_invoices", "client_invoices.read"),
     ],
 )
-def test_a_refused_stream_is_skipped_and_the_others_go_on(  # noqa: PLR0913, PLR0917 - a table
+def test_a_refused_stream_is_skipped_and_the_others_go_on(
     api: Api, stream: str, path: str, scope: str, status: int, code: str
 ) -> None:
     before = {"replication_key": "updated_at", "replication_key_value": "2026-01-01T00:00:00Z"}
