@@ -1,1 +1,1 @@
-"""How what Qonto lists is read without losing a row."""
+"""How lists are read without losing a row, and how a row becomes a clean one."""

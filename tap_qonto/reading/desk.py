@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Future
 
-    from tap_qonto.pagination import Page, Pool, Row
+    from tap_qonto.api.pages import Page, Pool, Row
 
     Question = Callable[[], Page]
     Steps = Generator[Question, Page, None]
@@ -141,6 +141,4 @@ class Desk:
 
     def _waiting(self) -> int:
         """Return how many pages are in memory."""
-        return sum(
-            len(segment.pages) for reading in self._readings for segment in reading.segments
-        )
+        return sum(len(segment.pages) for reading in self._readings for segment in reading.segments)

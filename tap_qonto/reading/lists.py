@@ -12,14 +12,14 @@ more the list is read again until two readings after another have seen the same 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from tap_qonto.pagination import ListError, Page, PastTheEndError, Row
+from tap_qonto.api.errors import ListError, PastTheEndError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_qonto.pagination import Pool
+    from tap_qonto.api.pages import Page, Pool, Row
 
     Fetch = Callable[[int], Page]
 
@@ -71,10 +71,9 @@ def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about
                 walk.stop()  # a server without page numbers would send this page for ever
         if walk.is_whole(tally.different) and (walk.read == 1 or tally.agrees):
             return
-        if reading > 1 or not walk.is_whole(tally.different):
-            if not last:
-                on_change()
-                pause(reading)
+        if (reading > 1 or not walk.is_whole(tally.different)) and not last:
+            on_change()
+            pause(reading)
     raise _unsettled(walk, tally, readings)
 
 

@@ -2,7 +2,7 @@
 
 Everything here is pure: a function that fetches one page goes in, rows come out; no HTTP, no
 clock, no log. Rows are dicts with an ``id`` and a sort key in the uniform form of
-`tap_qonto.instants`.
+`tap_qonto.api.instants`.
 
 The window ends before the run began, so a row that changes during the run can only leave it. Even
 so, no page but the first of a query can be trusted. While one row leaves and another, with an
@@ -18,56 +18,33 @@ moves nothing in front of it.
   segment that counts too many is cut again. Counts decide what is asked next, never what is
   complete.
 * A second with more rows than a page has no value to go on from. It is read page by page, from
-  the last to the first, until all have been seen (`_Block`).
+  the last to the first, until all have been seen (`Block`).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from math import ceil, sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from tap_qonto.instants import FLOOR, middle, seconds_between, shift, whole_second
-from tap_qonto.pagination import (
-    CeilingError,
-    ListError,
-    Page,
-    PastTheEndError,
-    Row,
-    UnsortedError,
-)
+from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError, UnsortedError
+from tap_qonto.api.instants import middle, seconds_between, shift, whole_second
+from tap_qonto.reading.block import CEILING, Block, Bounds, Listing, restart
 from tap_qonto.reading.desk import Segment
+from tap_qonto.reading.order import New
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator
 
-    from tap_qonto.reading.desk import Desk, Question, Steps
-
-    Fetch = Callable[[int, "Bounds"], Page]
-    Asking = Generator[Question, Page, Page]
-
-CEILING = 10_000
-"""Rows that Qonto lists for one query; a query that matches more is refused beyond them."""
-
-TRIES = 4
-"""How often a page is asked for whose rows are fewer than it says itself."""
+    from tap_qonto.api.pages import Page, Row
+    from tap_qonto.reading.block import Fetch
+    from tap_qonto.reading.desk import Desk, Steps
 
 SHORTEST = 2.5
 """Pages that a segment should hold at least: its last question seldom gets a whole page."""
 
-_LONG_AGO = "1970-01-01T00:00:00.000000Z"
-
-
-class Bounds(NamedTuple):
-    """What rows are asked for: keys from `start` to `end`, in the uniform form; None is open."""
-
-    start: str | None
-    end: str | None
-
-
-def restart(key: str | None) -> str | None:
-    """Return the bound to ask for so that no reading of it leaves out a row with this key."""
-    return None if key is None else shift(whole_second(key), -1)
+LONG_AGO = "1970-01-01T00:00:00.000000Z"
+"""Before any key, as far as anybody knows."""
 
 
 def read_window(  # noqa: PLR0913 - each argument is an independent fact about the list
@@ -78,6 +55,7 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
     desk: Desk,
     endless: bool = False,
     present: str | None = None,
+    oldest: str = LONG_AGO,
     ceiling: int = CEILING,
     on_count: Callable[[int], None] = lambda _count: None,
     pause: Callable[[int], None] = lambda _tries: None,
@@ -97,6 +75,7 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
         desk: Asks the questions.
         endless: The endpoint cannot filter by the end.
         present: Where most keys end, if the window is open at its end; uniform.
+        oldest: The earliest key that there can be, if the window is open at its start; uniform.
         ceiling: Rows that the server lists for one query.
         on_count: Is told how many rows the window has in all, once that is known.
         pause: Is called before a page is asked for again that was not whole, with the number of
@@ -106,58 +85,9 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
         ListError: While rows are taken: if more rows than the ceiling share one second, if the
             server does not sort, or if it keeps sending fewer rows than it counts.
     """
-    listing = _List(fetch, key, endless=endless, ceiling=ceiling, pause=pause)
-    return WindowReading(listing, window, desk, window.end or present, on_count)
-
-
-class _List:
-    """The list that is read: what can be asked, and what an answer is worth."""
-
-    def __init__(
-        self,
-        fetch: Fetch,
-        key: str,
-        *,
-        endless: bool,
-        ceiling: int,
-        pause: Callable[[int], None],
-    ) -> None:
-        self.key = key
-        self.endless = endless
-        self.ceiling = ceiling
-        self._fetch = fetch
-        self._pause = pause
-
-    def page(self, number: int, bounds: Bounds) -> Asking:
-        """Ask for a page until it holds what it counts.
-
-        Raises:
-            ListError: If it never does.
-        """
-        if self.endless:
-            bounds = bounds._replace(end=None)
-        for tries in range(TRIES):
-            page: Page = yield lambda tries=tries: self._asked(number, bounds, tries)  # type: ignore[misc]
-            if not page.is_short:
-                return page
-        msg = (
-            f"Qonto counts {page.total} rows, but page {number} of {page.pages} holds only "
-            f"{len(page.rows)}, however often it is asked for. Nothing was skipped: the bookmark "
-            "stays before them, and the next run reads on from there"
-        )
-        raise ListError(msg)
-
-    def _asked(self, number: int, bounds: Bounds, tries: int) -> Page:
-        if tries:
-            self._pause(tries)
-        return self._fetch(number, bounds)
-
-    def last_key(self, rows: Sequence[Row]) -> str | None:
-        """Return the greatest key of a page, without making more rows than needed."""
-        if not rows:
-            return None
-        last: str | None = rows[-1].get(self.key)
-        return last or max((row.get(self.key) or "" for row in rows), default=None) or None
+    listing = Listing(fetch, key, endless=endless, ceiling=ceiling, pause=pause)
+    span = Bounds(window.start or oldest, window.end or present)
+    return WindowReading(listing, window, span, desk, on_count)
 
 
 class _Stretch(Segment):
@@ -175,16 +105,16 @@ class WindowReading:
 
     def __init__(
         self,
-        listing: _List,
+        listing: Listing,
         window: Bounds,
+        span: Bounds,
         desk: Desk,
-        present: str | None,
         on_count: Callable[[int], None],
     ) -> None:
         self._list = listing
         self._window = window
         self._desk = desk
-        self._present = present
+        self._span = span
         self._on_count: Callable[[int], None] | None = on_count
         self.segments: deque[_Stretch] = deque()
         self._rows = self._take()
@@ -205,13 +135,13 @@ class WindowReading:
         self._desk.leave(self)
 
     def _take(self) -> Generator[Row, None, None]:
-        new = _New(self._list.key, self._window)
+        new = New(self._list.key, self._window)
         try:
             while self.segments:
                 first = self.segments[0]
                 self._desk.serve(first)
                 if first.pages:
-                    yield from new.of(first.pages.pop(0), first)
+                    yield from new.of(first.pages.pop(0), Bounds(first.start, first.end))
                 elif first.error:
                     raise first.error
                 else:
@@ -278,7 +208,7 @@ class WindowReading:
         """Cut what is left of a stretch, if that is much, into parts that are read beside it."""
         if self._list.endless or stretch.at is None:
             return
-        end = stretch.end or self._present
+        end = stretch.end or self._span.end
         held = len(page.rows)
         left = (page.pages or 1) * held if page.total is None else page.total
         parts = min(
@@ -287,9 +217,7 @@ class WindowReading:
         if end is None or parts <= 1:
             return
         step = seconds_between(stretch.at, end) / parts
-        cuts = [
-            whole_second(shift(stretch.at, step * number)) for number in range(1, parts)
-        ]
+        cuts = [whole_second(shift(stretch.at, step * number)) for number in range(1, parts)]
         position = self.segments.index(stretch) + 1
         ends = [*cuts[1:], stretch.end]
         stretch.end = cuts[0]
@@ -307,7 +235,7 @@ class WindowReading:
         Raises:
             ListError: If it is too short for that.
         """
-        low, end = stretch.at or _LONG_AGO, stretch.end or self._present
+        low, end = stretch.at or self._span.start or LONG_AGO, stretch.end or self._span.end
         half = middle(low, end) if end else low
         if self._list.endless:
             msg = (
@@ -338,7 +266,7 @@ class WindowReading:
         for seconds in (3, 2):
             until = shift(early, seconds)
             bounds = Bounds(early, self._until(min(until, stretch.end or until)))
-            block = _Block(self._list, bounds, until)
+            block = Block(self._list, bounds, until)
             try:
                 yield from block.read()
             except CeilingError:
@@ -372,154 +300,3 @@ def best_parts(rows: int, page: int, places: int) -> int:
         if (now := (parts + 0.5) * questions) <= cost:
             best, cost = parts, now
     return best
-
-
-_MANY_READINGS = 30
-"""How often a block is read until it has been seen whole; 100 pages in any order take about 12."""
-
-
-class _Block:
-    """Rows that are too close in time to go on from a value: at most what a server lists at once.
-
-    Pages are read from the last to the first, since a row that leaves moves others only towards
-    the pages still to come. A reading is calm if it adds nothing. One that shows a row twice
-    proves that rows move in other ways too, and then more calm readings are wanted.
-    """
-
-    def __init__(self, listing: _List, bounds: Bounds, until: str) -> None:
-        self._list = listing
-        self._bounds = bounds
-        self._until = until
-        self._found: dict[tuple[str, str], Row] = {}
-        self._twice = False
-
-    @property
-    def rows(self) -> list[Row]:
-        """The rows found, in order."""
-        return [
-            row for (_, at), row in sorted(self._found.items(), key=lambda entry: entry[0][1])
-            if at < self._until
-        ]  # fmt: skip
-
-    def read(self) -> Steps:
-        """Read until as many different rows have been seen as there are.
-
-        Raises:
-            CeilingError: If there are more than the server lists.
-            ListError: If that never happens.
-        """
-        pages = yield from self._last_page()
-        calm = 0
-        for _ in range(_MANY_READINGS):
-            known = len(self._found)
-            first = yield from self._reading(pages)
-            pages = self._pages(first, pages)
-            calm = 0 if len(self._found) > known else calm + 1
-            if calm >= (4 if self._twice else 1) and len(self._found) >= self._promised(first):
-                return
-        msg = (
-            f"the rows around {self._until[:19]}Z do not hold still: {len(self._found)} of "
-            f"{self._promised(first)} were seen in {_MANY_READINGS} readings. Nothing was skipped; "
-            "run again"
-        )
-        raise ListError(msg)
-
-    def _last_page(self) -> Generator[Question, Page, int]:
-        """Return the number of the last page that may hold rows of the block."""
-        page = yield from self._list.page(1, self._bounds)
-        if self._list.endless:
-            while not page.is_last and (self._list.last_key(page.rows) or "") < self._until:
-                page = yield from self._list.page(page.number + 1, self._bounds)
-            return page.number
-        pages = page.pages or 1
-        if (page.total or 0) > self._list.ceiling:
-            raise CeilingError
-        if page.total == self._list.ceiling:
-            # The count may be exact or capped; only the page after the last one tells.
-            try:
-                yield from self._list.page(pages + 1, self._bounds)
-            except PastTheEndError:
-                pass
-            else:
-                raise CeilingError
-        return pages
-
-    def _reading(self, pages: int) -> Asking:
-        """Read the pages from the last to the first; return the first."""
-        seen = set[tuple[str, str]]()
-        number = pages
-        page = Page(())
-        while number:
-            try:
-                page = yield from self._list.page(number, self._bounds)
-            except PastTheEndError:
-                number -= 1
-                continue
-            if number == pages < self._pages(page, pages):
-                pages = number = self._pages(page, pages)
-                continue
-            for row in page.rows:
-                identity = (row["id"], row.get(self._list.key) or "")
-                if self._list.endless and identity[1] >= self._until:
-                    break
-                self._twice = self._twice or identity in seen
-                seen.add(identity)
-                self._found.setdefault(identity, row)
-            number -= 1
-        return page
-
-    def _pages(self, page: Page, before: int) -> int:
-        return before if self._list.endless else page.pages or 1
-
-    def _promised(self, first: Page) -> int:
-        """Return how many different rows there must be at least."""
-        return 0 if self._list.endless else first.total or 0
-
-
-class _New:
-    """Which rows have not been emitted, as far back as they can come again."""
-
-    def __init__(self, key: str, window: Bounds) -> None:
-        self._key = key
-        self._window = window
-        self._seen: dict[str, str] = {}
-        self._keyless = set[str]()
-
-    def forget(self) -> None:
-        """Forget what a stretch has emitted: its rows belong to no other."""
-        self._seen.clear()
-
-    def of(self, rows: Sequence[Row], stretch: _Stretch) -> list[Row]:
-        """Return the rows that belong to a stretch and have not been emitted.
-
-        Raises:
-            UnsortedError: If they are not in order.
-        """
-        key, seen, end, until = self._key, self._seen, self._window.end, stretch.end
-        lower = stretch.start or ""
-        previous = ""
-        new: list[Row] = []
-        for row in rows:
-            at = row.get(key)
-            if at is None:
-                if row["id"] not in self._keyless:
-                    self._keyless.add(row["id"])
-                    new.append(row)
-                continue
-            if at < previous:
-                msg = f"Qonto was asked for rows sorted by {key}, but sent them in another order"
-                raise UnsortedError(msg)
-            previous = at
-            if (
-                at < lower
-                or (end is not None and at > end)
-                or (until is not None and at >= until)
-                or seen.get(row["id"]) == at
-            ):
-                continue
-            seen[row["id"]] = at
-            new.append(row)
-        if previous:
-            horizon = restart(previous) or ""
-            self._seen = {row: at for row, at in seen.items() if at >= horizon}
-        return new
