@@ -23,14 +23,15 @@ class Segment:
     """A part of a reading: questions that follow from each other's answers, and their rows.
 
     Attributes:
-        pages: Rows that nobody has taken yet, in the order of the answers.
+        pages: Rows that nobody has taken yet, in the order of the answers, each with the bound
+            that they were asked for from.
         question: What the segment wants to ask next, if it waits for that.
         over: Whether nothing more will be asked.
         error: Why it is over, if it has failed. The pages before that are good.
     """
 
     def __init__(self) -> None:
-        self.pages: list[Sequence[Row]] = []
+        self.pages: list[tuple[str | None, Sequence[Row]]] = []
         self.question: Question | None = None
         self.over = False
         self.error: Exception | None = None

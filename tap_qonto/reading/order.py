@@ -33,7 +33,7 @@ class New:
 
         Args:
             rows: Rows as they come.
-            part: From the first key of the part to the first one after it.
+            part: From the first key that may be new to the first one after the part.
 
         Raises:
             UnsortedError: If they are not in order.

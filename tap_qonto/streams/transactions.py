@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from tap_qonto.api.errors import CeilingError, NotReadableError, QontoError
-from tap_qonto.reading.block import Bounds
+from tap_qonto.reading.block import Bounds, restart
 from tap_qonto.reading.order import merge
 from tap_qonto.reading.statuses import Counting, grouped, known
 from tap_qonto.streams.kinds import MISUNDERSTOOD, Listed, Windowed
@@ -145,8 +145,9 @@ class Transactions(Windowed, params=INCLUDES):
         return grouped(statuses, likely, counting)
 
     def _knows(self, account: str, status: str) -> bool:
+        window = self.window({"bank_account_id": account})
         try:
-            self._count(account, (status,))
+            self._count(account, (status,), restart(window.start))
         except QontoError as error:
             if error.status not in MISUNDERSTOOD:
                 raise
@@ -160,11 +161,12 @@ class Transactions(Windowed, params=INCLUDES):
             future.result() for future in [submit(self._count, account, group) for group in groups]
         ]
 
-    def _count(self, account: str, statuses: Statuses) -> int | None:
+    def _count(self, account: str, statuses: Statuses, start: str | None = None) -> int | None:
         """Return how many transactions match; None if the count may be capped."""
-        query = self.bounded(Bounds(None, self.run.end), *_selecting(account, statuses))
+        window = Bounds(start or self.run.start_date or self.floor, self.run.end)
+        query = self.bounded(window, *_selecting(account, statuses))
         try:
-            total = self.run.client.page(query, self.envelope, 1, per_page=1).total
+            total = self.run.client.page(query, self.envelope, 1).total
         except CeilingError:
             return None
         return total if total is not None and total < self.run.machine.ceiling else None
