@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from click.testing import CliRunner
 
 import tap_qonto
 from tap_qonto.auth import check_credentials
+from tap_qonto.settings import SETTINGS
 from tap_qonto.streams import STREAMS
 from tap_qonto.tap import TapQonto
 
@@ -43,6 +43,10 @@ KINDS = {
 FILLED_IN = ("login", "secret_key")
 """The settings that most people set in `.env`, and so find ready to be filled in."""
 
+FORMS = {"array": "[]", "object": "{}", "integer": "50"}
+"""What Meltano can read of settings without a default: it ends with a traceback where a list, an
+object or a number is empty."""
+
 
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
@@ -54,14 +58,15 @@ def load(name: str) -> dict[str, Any]:
 
 
 def all_settings() -> Settings:
-    schema = deepcopy(TapQonto.config_jsonschema)
+    schema = SETTINGS.to_dict()
     TapQonto.append_builtin_config(schema)
     settings: Settings = schema["properties"]
     return settings
 
 
 def own_settings() -> Settings:
-    return deepcopy(TapQonto.config_jsonschema["properties"])
+    own: Settings = SETTINGS.to_dict()["properties"]
+    return own
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +178,10 @@ def test_no_plugin_needs_meltano_hub(meltano: dict[str, Any]) -> None:
 
 def env_example() -> Iterator[str]:
     yield "# Settings of the tap, for Meltano and for `tap-qonto --config ENV`. Copy this file to"
-    yield "# .env, which Git ignores, and take the # away from what you set. Lists are JSON."
+    yield "# .env, which Git ignores, and take the # away from what you set. Lists and objects are"
+    yield '# JSON: ["a", "b"], {"a": 1}. What stands after a # is the default, or the form of a value.'
     for name, schema in all_settings().items():
-        default = schema.get("default", "")
+        default = schema.get("default", FORMS.get(kind(schema), ""))
         value = default if isinstance(default, str) else json.dumps(default)
         yield ""
         yield f"# {schema['description']}"
