@@ -16,30 +16,31 @@ from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from tap_qonto import __version__
-from tap_qonto.auth import (
-    STAGING_HEADER,
-    authenticator,
-    check_credentials,
-)
-from tap_qonto.client import (
+from tap_qonto.api.client import Client
+from tap_qonto.api.errors import (
     AnswerError,
-    Client,
-    FileHost,
+    NothingReadError,
     NotReadableError,
     QontoError,
-    Query,
-    RateLimit,
+    StoppedError,
     UnauthorizedError,
 )
-from tap_qonto.documents import Archive
-from tap_qonto.endings import NothingReadError, StoppedError, one_sentence
-from tap_qonto.inputs import bookmarks_of, checked_catalog, json_file, json_input, json_object
-from tap_qonto.instants import from_datetime, shift, whole_second
-from tap_qonto.messages import MessageWriter
-from tap_qonto.pagination import read_numbered
-from tap_qonto.redaction import protect
+from tap_qonto.api.files import FileHost
+from tap_qonto.api.instants import from_datetime, shift, whole_second
+from tap_qonto.api.pace import RateLimit
+from tap_qonto.api.pages import Query
+from tap_qonto.api.redaction import protect
+from tap_qonto.auth.credentials import authenticator, check_credentials
+from tap_qonto.auth.keys import STAGING_HEADER
+from tap_qonto.documents.archive import Archive
+from tap_qonto.documents.places import storage_at
+from tap_qonto.reading.catalog import checked_catalog
+from tap_qonto.reading.lists import read_numbered
+from tap_qonto.reading.state import bookmarks_of
 from tap_qonto.settings import API_URLS, SETTINGS, numbers, problems, start_instant, type_errors
-from tap_qonto.storage import storage_at
+from tap_qonto.singer.endings import one_sentence
+from tap_qonto.singer.inputs import json_file, json_input, json_object
+from tap_qonto.singer.messages import MessageWriter
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.base import QontoStream
 
@@ -51,8 +52,9 @@ if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from tap_qonto.auth import AccessToken, ApiKey, OAuth
-    from tap_qonto.pagination import Page, Row
+    from tap_qonto.api.pages import Page, Row
+    from tap_qonto.auth.keys import AccessToken, ApiKey
+    from tap_qonto.auth.oauth import OAuth
 
 _logger = logging.getLogger("tap-qonto")
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_qonto.api.instants import from_datetime
+from tap_qonto.api.redaction import Redaction
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
-from tap_qonto.instants import from_datetime
-from tap_qonto.redaction import Redaction
 from tap_qonto.tap import TapQonto
 from tests.runner import KEY, config_for
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mask a test's own secrets only: the process is one, the taps in it are many."""
-    monkeypatch.setattr("tap_qonto.redaction._redaction", Redaction())
+    monkeypatch.setattr("tap_qonto.api.redaction._redaction", Redaction())
 
 
 @pytest.fixture

@@ -247,7 +247,7 @@ def _captured(log_level: int) -> Iterator[_Seen]:
             stdout = io.TextIOWrapper(seen.output, write_through=True)
             patch.setattr(sys, "stdout", stdout)
             # The command ends the process at once, whatever its threads are doing.
-            patch.setattr("tap_qonto.endings._exit", sys.exit)
+            patch.setattr("tap_qonto.singer.endings._exit", sys.exit)
             yield seen
             stdout.detach()
     finally:

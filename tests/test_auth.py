@@ -19,16 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tap_qonto.auth import (
-    TOKEN_URLS,
-    AccessToken,
-    ApiKey,
-    CredentialError,
-    OAuth,
-    authenticator,
-    check_credentials,
-    store_path,
-)
+from tap_qonto.api.errors import CredentialError
+from tap_qonto.auth.credentials import authenticator, check_credentials, store_path
+from tap_qonto.auth.keys import TOKEN_URLS, AccessToken, ApiKey
+from tap_qonto.auth.oauth import OAuth
 from tests.token_server import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -406,7 +400,7 @@ def test_eight_taps_of_one_process_cause_one_refresh(
 PROCESS = textwrap.dedent(
     """
     import pathlib, sys, requests
-    from tap_qonto.auth import OAuth
+    from tap_qonto.auth.oauth import OAuth
     url, store, client_id, client_secret, seed = sys.stdin.read().split()
     auth = OAuth(client_id=client_id, client_secret=client_secret, refresh_token=seed,
                  token_url=url, token_store=pathlib.Path(store))
@@ -979,6 +973,6 @@ def test_a_store_name_never_leaves_its_folder_nor_meets_another() -> None:
 
 
 def test_importing_credentials_costs_no_lock_and_no_sdk() -> None:
-    code = "import sys, tap_qonto.auth; print({'filelock', 'singer_sdk'} & set(sys.modules))"
+    code = "import sys, tap_qonto.auth.credentials; print({'filelock', 'singer_sdk'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

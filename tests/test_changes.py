@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from tap_qonto.api.instants import as_filter, from_datetime, shift, uniform
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
-from tap_qonto.instants import as_filter, from_datetime, shift, uniform
 from tests.runner import run
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def test_the_same_oracle_finds_the_statuses_that_one_request_for_all_misses(
 
 @pytest.fixture
 def low_ceiling(monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("tap_qonto.pagination.CEILING", 110)
+    monkeypatch.setattr("tap_qonto.reading.window.CEILING", 110)
     return 110
 
 
@@ -239,7 +239,7 @@ def test_ten_thousand_rows_are_no_limit() -> None:
 def test_more_rows_than_the_ceiling_in_one_second_fail_the_run_and_keep_what_was_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tap_qonto.pagination.CEILING", 40)
+    monkeypatch.setattr("tap_qonto.reading.window.CEILING", 40)
     company = Company(transactions=900, accounts=1)
     moment = "2026-02-02T08:15:00"
     together = sum(row["updated_at"].startswith(moment) for row in company.rows("transactions"))

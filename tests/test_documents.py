@@ -30,16 +30,10 @@ from urllib.request import url2pathname
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tap_qonto import documents, storage
-from tap_qonto.client import QontoError
-from tap_qonto.storage import (
-    Folder,
-    StoppedStoringError,
-    StorageError,
-    key_of,
-    safe_id,
-    safe_name,
-)
+from tap_qonto.api.errors import QontoError, StoppedStoringError, StorageError
+from tap_qonto.documents import archive, document, names, places
+from tap_qonto.documents.names import key_of, safe_id, safe_name
+from tap_qonto.documents.places import Folder
 from tap_qonto.tap import TapQonto
 from tests.pdfs import pdf
 
@@ -518,14 +512,14 @@ def test_a_link_that_is_old_by_the_clock_is_not_even_tried(
     company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company.transaction("t1", company.attachment("a1"))
-    issued = documents.link_of
+    issued = document.link_of
 
-    def half_an_hour_ago(told: Row | None, name: str) -> documents.Link | None:
+    def half_an_hour_ago(told: Row | None, name: str) -> document.Link | None:
         link = issued(told, name)
         asked = company.asked("/attachments/a1")
         return link if asked else link and link._replace(issued=link.issued - 30 * 60)
 
-    monkeypatch.setattr(documents, "link_of", half_an_hour_ago)
+    monkeypatch.setattr(document, "link_of", half_an_hour_ago)
     done = run(company, "transactions", "transaction_attachments", attachments_path=tmp_path)
     assert [row["file_status"] for row in done.records["transaction_attachments"]] == ["stored"]
     assert (company.asked("/attachments/a1"), company.asked("/files/a1")) == (1, 1)
@@ -779,7 +773,7 @@ def test_hostile_names_end_inside_the_folder_and_stay_in_the_row(
 def test_a_safe_name_is_one_harmless_component(name: str) -> None:
     safe = safe_name(name)
     assert safe == Path(safe).name
-    assert 0 < len(safe.encode()) <= storage.LONGEST_NAME
+    assert 0 < len(safe.encode()) <= names.LONGEST_NAME
     assert safe.isprintable()
     assert not safe.startswith(".")
     assert not safe.endswith((".", " "))
@@ -953,7 +947,7 @@ def test_the_link_to_a_signed_copy_grows_old_with_that_to_the_original(
     def slow_download() -> float:
         return time.monotonic() + (31 * 60 if company.asked("/files/a1") else 0)
 
-    monkeypatch.setattr(documents, "time", SimpleNamespace(monotonic=slow_download))
+    monkeypatch.setattr(document, "time", SimpleNamespace(monotonic=slow_download))
     streams = ("transactions", "transaction_attachments")
     done = run(company, *streams, attachments_path=tmp_path, probative_attachments=True)
     assert [row["probative_status"] for row in done.records[streams[1]]] == ["stored"]
@@ -1206,7 +1200,7 @@ def test_a_bucket_keeps_documents_as_a_folder_does(company: Company, bucket: str
         company.invoice(f"i{number}", f"a{number}")
     company.answers["a3"] = ["cut"] * 100
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(documents, "TRIES", 1)
+        patch.setattr(archive, "TRIES", 1)
         failed = run(company, *INVOICES, attachments_path=bucket)
     files = s3fs.S3FileSystem()
     assert "Gave up" in str(failed.error)
@@ -1254,8 +1248,8 @@ def test_a_place_without_a_driver_fails_with_one_sentence(company: Company) -> N
 def test_an_upload_that_breaks_leaves_no_half_of_a_document(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = storage.storage_at(bucket)
-    key = storage.key_of("quote_attachments", "broken", "large.pdf")
+    place = places.storage_at(bucket)
+    key = names.key_of("quote_attachments", "broken", "large.pdf")
     with place.aside(key) as aside:
         for _ in range(20):
             aside.write(bytes(1_000_000))
@@ -1263,10 +1257,10 @@ def test_an_upload_that_breaks_leaves_no_half_of_a_document(
 
         def break_in_the_middle() -> None:
             if next(blocks, None) is None:
-                raise storage.StoppedStoringError
+                raise StoppedStoringError
 
         monkeypatch.setattr(place, "go_on", break_in_the_middle)
-        with pytest.raises(storage.StoppedStoringError):
+        with pytest.raises(StoppedStoringError):
             aside.commit()
     assert place.find(key) is None
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from tap_qonto.client import Client, Query
+from tap_qonto.api.client import Client
+from tap_qonto.api.pages import Query
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
@@ -56,7 +57,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the tap would have waited before each retry."""
     waited: list[float] = []
     monkeypatch.setattr("backoff._sync.time", SimpleNamespace(sleep=waited.append))
-    monkeypatch.setattr("tap_qonto.client.sleep", lambda _seconds: None)
+    monkeypatch.setattr("tap_qonto.api.client.sleep", lambda _seconds: None)
     return waited
 
 
@@ -186,7 +187,7 @@ def test_a_host_that_comes_back_is_found_again(
             started.append(DemoServer(Api(small), port=port))
 
     monkeypatch.setattr("backoff._sync.time", SimpleNamespace(sleep=sleep))
-    monkeypatch.setattr("tap_qonto.client.sleep", sleep)
+    monkeypatch.setattr("tap_qonto.api.client.sleep", sleep)
     settings = {"api_url": f"http://127.0.0.1:{port}/v2", "login": "a", "secret_key": "b"}
     outcome = run(settings, select=["labels"])
     started[0].close()
@@ -788,7 +789,7 @@ def test_a_file_that_is_no_json_is_told(
 ) -> None:
     path = tmp_path / "input.json"
     path.write_text(text)
-    monkeypatch.setattr("tap_qonto.endings._exit", sys.exit)
+    monkeypatch.setattr("tap_qonto.singer.endings._exit", sys.exit)
     monkeypatch.setattr("sys.excepthook", sys.excepthook)
     ended = CliRunner().invoke(TapQonto.get_singer_command(), [f"--{option}={path}"])
     logging.captureWarnings(capture=False)

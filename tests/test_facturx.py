@@ -10,7 +10,8 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import NameObject
 
-from tap_qonto.facturx import Invoice, UnreadableError, read_invoice
+from tap_qonto.api.errors import UnreadableError
+from tap_qonto.documents.facturx import Invoice, read_invoice
 from tests.pdfs import pdf
 
 CII = "GuidelineSpecifiedDocumentContextParameter"

@@ -101,7 +101,7 @@ def disordered(company: Company, stream: str) -> Hook:
 def test_a_read_that_breaks_off_leaves_no_bookmark_beyond_what_was_missed(
     big: Company, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_qonto.client.TRIES", 1)
+    monkeypatch.setattr("tap_qonto.api.client.TRIES", 1)
     api = Api(big)
     api.before += [disordered(big, stream), answer(500)]
     broken = run(select=[stream], api=api)

@@ -20,9 +20,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
+from tap_qonto.api.errors import RowError
 from tap_qonto.demo.api import Api, Response
 from tap_qonto.demo.company import Company
-from tap_qonto.records import RowError
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.documents import DocumentStream
 from tap_qonto.tap import TapQonto
@@ -261,7 +261,7 @@ CHANGES = st.one_of(
 def _no_waiting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backoff._sync.time", SimpleNamespace(sleep=lambda _seconds: None))
-        patch.setattr("tap_qonto.client.sleep", lambda _seconds: None)
+        patch.setattr("tap_qonto.api.client.sleep", lambda _seconds: None)
         yield
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_qonto.api.instants import as_filter, shift, uniform
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
-from tap_qonto.instants import as_filter, shift, uniform
-from tap_qonto.pagination import restart
+from tap_qonto.reading.window import restart
 from tests.answers import alter_rows, unhooked
 from tests.runner import catalog_of, run
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tap_qonto import login
+from tap_qonto.auth import login
 from tests.test_auth import DAY, oauth, sent
 from tests.token_server import (
     CLIENT_ID,
@@ -36,7 +36,7 @@ from tests.token_server import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_qonto.auth import OAuth
+    from tap_qonto.auth.oauth import OAuth
 
 
 class Person:
@@ -96,7 +96,7 @@ def person(
         somebody = Person(server, store)
         somebody.read = capsys.readouterr
         monkeypatch.setattr("webbrowser.open", somebody.browse)
-        monkeypatch.setattr("tap_qonto.login.time.time", somebody.clock)
+        monkeypatch.setattr("tap_qonto.auth.login.time.time", somebody.clock)
         yield somebody
     assert MARK not in caplog.text
 
@@ -359,7 +359,7 @@ def test_a_login_from_a_shell_reads_dotenv_and_prints_where_to_go(tmp_path: Path
         TokenServer() as server,
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "tap_qonto.login", "--no-browser", "--port", "0"),
+                *(sys.executable, "-m", "tap_qonto.auth.login", "--no-browser", "--port", "0"),
                 *("--token-url", server.url, "--authorize-url", server.authorize_url),
             ],
             cwd=tmp_path,

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tap_qonto.instants import shift
-from tap_qonto.pagination import Bounds, ListError, Page, merge, read_newest_first, read_window
+from tap_qonto.api.errors import ListError
+from tap_qonto.api.instants import shift
+from tap_qonto.api.pages import Page
+from tap_qonto.reading.lists import read_newest_first
+from tap_qonto.reading.window import Bounds, merge, read_window
 from tests.worlds import (
     RUN_START,
     WINDOW_END,
@@ -110,7 +113,7 @@ def read(listing: Listing, window: Bounds, *, ahead: int = 4) -> list[Row]:
 
 @pytest.fixture
 def low_ceiling(monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("tap_qonto.pagination.CEILING", 12)
+    monkeypatch.setattr("tap_qonto.reading.window.CEILING", 12)
     return 12
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
-from tap_qonto.progress import INTERVAL, Progress
+from tap_qonto.singer.progress import INTERVAL, Progress
 from tests.runner import run, run_process
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def on_the_way(stream: str, **options: Any) -> tuple[Run, list[tuple[int, int, i
 def test_the_total_is_what_the_answers_promised(
     monkeypatch: pytest.MonkeyPatch, stream: str
 ) -> None:
-    monkeypatch.setattr("tap_qonto.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("tap_qonto.singer.progress.INTERVAL", 0.0)
     company = Company(transactions=900)
     _, lines = on_the_way(stream, api=Api(company))
     for rows, total, share in lines:
@@ -72,7 +72,7 @@ def test_the_total_is_what_the_answers_promised(
 def test_the_total_of_transactions_grows_account_by_account_to_the_promise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tap_qonto.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("tap_qonto.singer.progress.INTERVAL", 0.0)
     company = Company(transactions=900)
     _, lines = on_the_way("transactions", api=Api(company))
     totals = [total for _, total, _ in lines]
@@ -85,8 +85,8 @@ def test_the_total_of_transactions_grows_account_by_account_to_the_promise(
 def test_a_list_beyond_the_ceiling_is_never_said_to_be_done_before_it_is(
     monkeypatch: pytest.MonkeyPatch, count: Any
 ) -> None:
-    monkeypatch.setattr("tap_qonto.progress.INTERVAL", 0.0)
-    monkeypatch.setattr("tap_qonto.pagination.CEILING", 110)
+    monkeypatch.setattr("tap_qonto.singer.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("tap_qonto.reading.window.CEILING", 110)
     company = Company(transactions=900)
     total = company.total("sepa_transfers")
     done = run(api=Api(company, ceiling=110, count=count, page_limit=30), select=["sepa_transfers"])
@@ -106,7 +106,7 @@ def test_no_stream_speaks_more_often_than_every_few_seconds(
 ) -> None:
     rows = 64_000
     time = Time(step=seconds / (rows / 64))
-    monkeypatch.setattr("tap_qonto.progress.time", time)
+    monkeypatch.setattr("tap_qonto.singer.progress.time", time)
     progress = Progress("transactions", quiet=False)
     progress.expect("everything", rows)
     with caplog.at_level(logging.INFO, "tap-qonto"):

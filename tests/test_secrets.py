@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from tap_qonto.api.redaction import Redaction
 from tap_qonto.demo.api import Api, Response
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.oauth import OAuth
 from tap_qonto.demo.server import DemoServer
-from tap_qonto.redaction import Redaction
 from tap_qonto.settings import problems
 from tap_qonto.tap import TapQonto
 from tests import faults

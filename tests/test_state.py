@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_qonto.api.instants import uniform
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
-from tap_qonto.instants import uniform
 from tests.runner import catalog_of, run
 
 if TYPE_CHECKING:

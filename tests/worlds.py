@@ -7,14 +7,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tap_qonto.instants import FLOOR, from_datetime, shift, to_datetime, whole_second
-from tap_qonto.pagination import CeilingError, Page, PastTheEndError, Pool
+from tap_qonto.api.errors import CeilingError, PastTheEndError
+from tap_qonto.api.instants import FLOOR, from_datetime, shift, to_datetime, whole_second
+from tap_qonto.api.pages import Page, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from random import Random
 
-    from tap_qonto.pagination import Bounds
+    from tap_qonto.reading.window import Bounds
 
 Row = dict[str, Any]
 

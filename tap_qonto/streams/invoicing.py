@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.client import AnswerError
-from tap_qonto.instants import as_filter
-from tap_qonto.pagination import Bounds, restart
-from tap_qonto.streams.base import Listed, Single, Windowed
+from tap_qonto.api.errors import AnswerError
+from tap_qonto.api.instants import as_filter
+from tap_qonto.reading.window import Bounds, restart
+from tap_qonto.streams.kinds import Listed, Single, Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Row
 
 CREATED = {"sort": "created_at", "filters": "filter[created_at_{}]"}
 

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.streams.base import Listed, Single
+from tap_qonto.streams.kinds import Listed, Single
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.client import Query
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Query, Row
 
 
 class Organization(Single):

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.client import paged
-from tap_qonto.pagination import Bounds, merge, restart
-from tap_qonto.streams.base import Listed, Windowed
+from tap_qonto.api.pages import paged
+from tap_qonto.reading.window import Bounds, merge, restart
+from tap_qonto.streams.kinds import Listed, Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.client import Query
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Query, Row
 
 EARLY = 3
 """Accounts whose first pages are fetched ahead of their turn, and wait in memory."""

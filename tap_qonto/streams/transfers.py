@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.client import AnswerError, Query
-from tap_qonto.streams.base import Listed, NewestFirst, Windowed
+from tap_qonto.api.errors import AnswerError
+from tap_qonto.api.pages import Query
+from tap_qonto.streams.kinds import Listed, NewestFirst, Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Row
 
 
 class Beneficiaries(NewestFirst, params=(("sort_by", "updated_at:desc"),)):

@@ -14,49 +14,17 @@ from typing import TYPE_CHECKING, NoReturn
 from click.exceptions import Exit
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 
-from tap_qonto import __version__
-from tap_qonto.auth import CredentialError
-from tap_qonto.client import QontoError
-from tap_qonto.inputs import InputError
-from tap_qonto.messages import MessageWriter
-from tap_qonto.pagination import CeilingError, ListError
-from tap_qonto.records import RowError
-from tap_qonto.storage import StorageError
+import tap_qonto
+from tap_qonto.api.errors import SentenceError, StoppedError
+from tap_qonto.singer.messages import MessageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _logger = logging.getLogger("tap-qonto")
 
-
-class StoppedError(BaseException):
-    """A signal asked the run to stop.
-
-    Args:
-        signum: Number of the signal.
-    """
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-class NothingReadError(Exception):
-    """Every selected stream was refused."""
-
-
-_SENTENCES = (
-    CeilingError,
-    ConfigValidationError,
-    CredentialError,
-    ListError,
-    NothingReadError,
-    QontoError,
-    RowError,
-    InputError,
-    StorageError,
-)
-"""Errors whose message says all that a person needs."""
+_OURS = Path(tap_qonto.__file__).parent
+"""Where our own code lies, for naming the place of an internal error."""
 
 
 @contextmanager
@@ -73,9 +41,9 @@ def one_sentence() -> Iterator[None]:
         for sentence in error.errors:
             _logger.error("%s", sentence)  # noqa: TRY400 - the sentence says it all
         _exit(1)
-    except (*_SENTENCES, SingerSDKError) as error:
+    except (SentenceError, SingerSDKError) as error:
         _logger.error("%s", str(error) or type(error).__name__)  # noqa: TRY400 - it says it all
-        _exit(1)
+        _exit(getattr(error, "exit_code", 1))
     except BrokenPipeError:
         MessageWriter.abandon()
         _logger.error("The target has closed the pipe; its own log says why")  # noqa: TRY400
@@ -92,7 +60,7 @@ def one_sentence() -> Iterator[None]:
         _logger.error(  # noqa: TRY400 - a traceback may quote the data
             "Internal error: %s in %s. This is a bug of tap-qonto %s; please report this line. "
             "Nothing is lost, the next run goes on from the last state",
-            type(error).__name__, _place(error), __version__,
+            type(error).__name__, _place(error), tap_qonto.__version__,
         )  # fmt: skip
         _logger.debug("Where it happened", exc_info=True)
         _exit(1)
@@ -101,7 +69,7 @@ def one_sentence() -> Iterator[None]:
 def _place(error: Exception) -> str:
     """Return the last place in the tap's own code that an exception came through."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents]
+    ours = [frame for frame in frames if _OURS in Path(frame.filename).parents]
     frame = (ours or frames)[-1]
     return f"{Path(frame.filename).name}, line {frame.lineno}"
 

@@ -10,135 +10,43 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from hashlib import sha256
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
-from urllib.parse import quote
 
 import backoff
-from typing_extensions import override
 
-from tap_qonto.client import (
-    TRIES,
+from tap_qonto.api.errors import (
     AnswerError,
     ExpiredLinkError,
     FileFaultError,
     GoneError,
     QontoError,
-    Query,
-    waits,
 )
-from tap_qonto.storage import beside, key_of
+from tap_qonto.api.pace import TRIES, waits
+from tap_qonto.documents.document import Document, Fetched, Link, link_of
+from tap_qonto.documents.names import beside, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.client import Client, FileHost
-    from tap_qonto.pagination import Row
-    from tap_qonto.storage import Key, Storage
+    from tap_qonto.api.client import Client
+    from tap_qonto.api.files import FileHost
+    from tap_qonto.api.pages import Row
+    from tap_qonto.documents.names import Key
+    from tap_qonto.documents.storage import Storage
+
 
 _T = TypeVar("_T")
 
-LINK_LIFE = 29 * 60
-"""Seconds for which a link is used; Qonto's documentation gives it 30 minutes."""
 
 RENEWALS = 2
 """How often a link that the file host refuses is asked for anew."""
 
+
 _logger = logging.getLogger("tap-qonto")
-
-
-class Link(NamedTuple):
-    """A link to a file, which works for half an hour for whoever holds it."""
-
-    url: str
-    issued: float
-    """When Qonto sent it, in seconds of the monotonic clock."""
-
-    @property
-    def is_old(self) -> bool:
-        """Whether its half hour is over, by the clock."""
-        return time.monotonic() - self.issued > LINK_LIFE
-
-    @override
-    def __repr__(self) -> str:
-        return "Link(***)"
-
-
-class Source(NamedTuple):
-    """Where Qonto is asked about a document, and how it answers."""
-
-    path: str
-    envelope: str
-    link: str
-    """Name of the field that holds the link."""
-    inside: str = ""
-    """Name of the object inside the envelope that describes the document, if it is one."""
-
-
-ATTACHMENT = Source("/attachments/{}", "attachment", "url")
-STATEMENT = Source("/statements/{}", "statement", "file_url", inside="file")
-
-
-class Document:
-    """One document as a row of a parent stream tells of it.
-
-    Args:
-        stream: Name of the document stream.
-        columns: Columns that say which document it is and what it belongs to.
-        id: ID of the attachment, or of the statement.
-        source: Where Qonto is asked about it.
-        told: What Qonto has said about it as of now: `file_name`, `file_size`, the link and so
-            on; None if it has to be asked.
-        invoice: Whether an electronic invoice may be inside.
-        sealed: Whether Qonto may have a signed copy that is wanted too.
-    """
-
-    __slots__ = ("columns", "id", "invoice", "link", "sealed", "source", "stream", "told")
-
-    def __init__(  # noqa: PLR0913 - each argument is one fact about the document
-        self,
-        stream: str,
-        columns: Row,
-        id: str,  # noqa: A002 - what Qonto calls it
-        source: Source = ATTACHMENT,
-        *,
-        told: Row | None = None,
-        invoice: bool = False,
-        sealed: bool = False,
-    ) -> None:
-        self.stream = stream
-        self.columns = columns
-        self.id = id
-        self.source = source
-        self.told = told
-        self.link = link_of(told, source.link)
-        self.invoice = invoice
-        self.sealed = sealed
-
-    @property
-    def query(self) -> Query:
-        """What Qonto is asked."""
-        return Query(self.stream, self.source.path.format(quote(self.id, safe="")))
-
-    @override
-    def __repr__(self) -> str:
-        # The same for all: lists that are read twice are compared by what they look like, and a
-        # link is another one each time.
-        return "Document"
-
-
-class Fetched(NamedTuple):
-    """The row of a document stream, with what is not for the warehouse."""
-
-    row: Row
-    received: int = 0
-    """Bytes that were downloaded."""
-    complaint: str = ""
-    """Why the electronic invoice inside could not be read."""
 
 
 class _File(NamedTuple):
@@ -389,12 +297,6 @@ _WAITING = 100
 """How many things may wait at once: as many as there are rows ahead."""
 
 
-def link_of(told: Row | None, name: str) -> Link | None:
-    """Return the link that an object of the API holds, as of now."""
-    url = told.get(name) if told else None
-    return Link(url, time.monotonic()) if isinstance(url, str) and url else None
-
-
 def _link(document: Document) -> Link | None:
     return document.link
 
@@ -474,7 +376,8 @@ def _is_pdf(file: _File) -> bool:
 
 def _with_invoice(copy: _Copy, pdf: BinaryIO) -> _Copy:
     """Return what became of a PDF, with the electronic invoice inside it."""
-    from tap_qonto.facturx import UnreadableError, read_invoice  # noqa: PLC0415 - seldom needed
+    from tap_qonto.api.errors import UnreadableError  # noqa: PLC0415 - seldom needed
+    from tap_qonto.documents.facturx import read_invoice  # noqa: PLC0415 - seldom needed
 
     pdf.seek(0)
     try:

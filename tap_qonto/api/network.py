@@ -1,24 +1,75 @@
-"""Answers that end in time: an adapter for requests that bounds a whole answer, not each byte.
-
-The timeout of a socket only bounds the wait for the next byte, so a server that sends one byte a
-second could hold a run for ever.
-"""
+"""What the network does to requests: time limits, safe addresses, reasons for failures."""
 
 from __future__ import annotations
 
 import io
 import time
 from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from typing_extensions import override
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
     from _typeshed import WriteableBuffer
+
+
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of a Retry-After header, at most 10 minutes; a date counts from now."""
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - hardly ever needed
+
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), 600.0) if seconds == seconds else None  # noqa: PLR0124 - NaN
+
+
+def reason_of(error: Exception) -> str:
+    """Say why a request failed, without its URL (whose query is nobody's business)."""
+    match error:
+        case requests.exceptions.SSLError() | urllib3.exceptions.SSLError():
+            return "the TLS certificate or connection was refused"
+        case requests.exceptions.ConnectTimeout():
+            return "no connection within request_timeout"
+        case requests.exceptions.Timeout():
+            return "not complete within request_timeout"
+        case requests.exceptions.ProxyError():
+            return "the proxy refused the connection"
+        case (
+            requests.exceptions.ChunkedEncodingError()
+            | requests.exceptions.ContentDecodingError()
+            | urllib3.exceptions.ProtocolError()
+            | urllib3.exceptions.DecodeError()
+        ):
+            return "the connection broke in the middle of the answer"
+    text = repr(error)
+    if "NameResolutionError" in text or "getaddrinfo" in text:
+        return "the host name cannot be resolved"
+    if "refused" in text:
+        return "the connection was refused"
+    if "timed out" in text:
+        return "not complete within request_timeout"
+    return "the connection broke"
+
+
+def no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from looking for credentials in ~/.netrc."""
+    return request
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -128,3 +179,25 @@ class _Reader(io.RawIOBase):
     def close(self) -> None:
         self._hold.close()
         super().close()
+
+
+def is_safe_url(url: str) -> bool:
+    """Return whether credentials may be sent to a URL: https, or plain http on this machine.
+
+    Args:
+        url: Any text.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.scheme == "https":
+        return bool(parts.hostname)
+    return parts.scheme == "http" and _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -22,80 +22,19 @@ and rows already emitted with the same id and key are dropped.
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Sequence
-from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from typing_extensions import override
-
-from tap_qonto.instants import FLOOR, middle, shift, whole_second
+from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError, UnsortedError
+from tap_qonto.api.instants import FLOOR, middle, shift, whole_second
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-Row = dict[str, Any]
+    from tap_qonto.api.pages import Page, Pool, Row
+
 
 CEILING = 10_000
 """Rows that Qonto lists for one query; a query that matches more is refused beyond them."""
-
-READINGS = 4
-"""How often a list without a filter is read when it keeps changing: once, and 3 times again."""
-
-
-class LateRows(Sequence[Row]):
-    """Rows of a page that are made when they are first looked at.
-
-    Pages are fetched ahead of their turn. Until then the text that Qonto sent takes a fifth of the
-    memory that its rows would, and rows that are used as soon as they have been made are still in
-    the processor's cache.
-
-    Args:
-        make: Returns the rows.
-    """
-
-    def __init__(self, make: Callable[[], list[Row]]) -> None:
-        self._make = make
-
-    @cached_property
-    def _rows(self) -> list[Row]:
-        return self._make()
-
-    @override
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @override
-    def __getitem__(self, index: Any) -> Any:
-        return self._rows[index]
-
-    @override
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self._rows)
-
-
-class Page(NamedTuple):
-    """One answer of a list endpoint."""
-
-    rows: Sequence[Row]
-    number: int = 1
-    """Number of this page, from 1."""
-    pages: int | None = None
-    """How many pages there are, if the answer says so."""
-    total: int | None = None
-    """How many rows match the query, if the answer says so."""
-    full: bool = False
-    """Whether the page holds as many rows as were asked for."""
-
-    @property
-    def is_last(self) -> bool:
-        """Whether no page follows; an answer that does not say so ends with a short page.
-
-        Asking on until a page is empty is no way to find out: past the end, Qonto answers 422.
-        """
-        return not self.full if self.pages is None else self.number >= self.pages
 
 
 class Bounds(NamedTuple):
@@ -103,46 +42,6 @@ class Bounds(NamedTuple):
 
     start: str | None
     end: str | None
-
-
-class ListError(Exception):
-    """A list cannot be read completely; the message says why and what to do."""
-
-
-class UnsortedError(ListError):
-    """The list is not in the order asked for, so it cannot be read by value."""
-
-
-class PastTheEndError(Exception):
-    """The page asked for lies beyond the last one (Qonto answers 422)."""
-
-
-class CeilingError(Exception):
-    """The query matches more rows than Qonto lists (Qonto answers 422 `search_limit_reached`)."""
-
-
-class Pool(NamedTuple):
-    """Where pages are fetched in the background."""
-
-    submit: Callable[..., Future[Page]]
-    """Runs a function in the background, as an executor's `submit` does."""
-    ahead: int
-    """How many pages of one list may be under way or waiting, which bounds the memory."""
-
-    def fetch_in_order(self, fetch: Callable[[int], Page], last: int) -> Iterator[Page]:
-        """Yield pages 2 to `last` in order, fetching some of them at the same time."""
-        numbers = iter(range(2, last + 1))
-        under_way: deque[Future[Page]] = deque()
-        try:
-            while True:
-                for number in islice(numbers, self.ahead - len(under_way)):
-                    under_way.append(self.submit(fetch, number))
-                if not under_way:
-                    return
-                yield under_way.popleft().result()
-        finally:
-            for future in under_way:
-                future.cancel()
 
 
 def read_window(  # noqa: PLR0913 - each argument is an independent fact about the list
@@ -358,162 +257,3 @@ def merge(sequences: Sequence[Iterator[Row]], *, key: str) -> Iterator[Row]:
         if row["id"] not in here:
             here.add(row["id"])
             yield row
-
-
-class _ListChangedError(Exception):
-    """The list changed while it was read by page number."""
-
-
-def read_numbered(
-    fetch: Callable[[int], Page],
-    *,
-    keys: Sequence[str],
-    pool: Pool,
-    on_count: Callable[[int], None] = lambda _count: None,
-    on_change: Callable[[bool], None] = lambda _again: None,
-) -> Iterator[Row]:
-    """Yield every row of a list that has neither a filter nor a fixed order.
-
-    A list whose count changes while it is read is read again; rows that were emitted and have
-    not changed since are not emitted twice.
-
-    Args:
-        fetch: Returns one page. May raise `PastTheEndError`.
-        keys: Names of the primary key's fields.
-        pool: Fetches the pages, if the first one says how many there are.
-        on_count: Is told how many rows there are.
-        on_change: Is told that the list changed, and whether it is read again.
-
-    Raises:
-        CeilingError: If the list holds more rows than Qonto lists.
-    """
-    emitted: dict[tuple[Any, ...], int] = {}
-    for reading in range(1, READINGS + 1):
-        try:
-            for page in _numbered_pages(fetch, pool, on_count):
-                fresh = False
-                for row in page.rows:
-                    identity = tuple(row.get(name) for name in keys)
-                    content = hash(repr(row))
-                    if emitted.get(identity) != content:
-                        fresh = True
-                        emitted[identity] = content
-                        yield row
-                if page.pages is None and not fresh:
-                    return  # a server without page numbers would send this page for ever
-        except _ListChangedError:
-            on_change(reading < READINGS)
-        else:
-            return
-
-
-def _numbered_pages(
-    fetch: Callable[[int], Page], pool: Pool, on_count: Callable[[int], None]
-) -> Iterator[Page]:
-    """Yield all pages of a list; raise `_ListChangedError` if they cannot be of the same list."""
-    page = fetch(1)
-    first, held = page, len(page.rows)
-    on_count(page.total or held)
-    yield page
-    try:
-        if page.pages is None:
-            while not page.is_last:
-                page = fetch(page.number + 1)
-                yield page
-            return
-        for page in pool.fetch_in_order(fetch, first.pages or 1):
-            if page.total != first.total:
-                raise _ListChangedError
-            held += len(page.rows)
-            yield page
-    except PastTheEndError:
-        if first.pages is None:
-            return
-        raise _ListChangedError from None
-    if first.total is not None and held != first.total:
-        raise _ListChangedError
-
-
-def read_newest_first(
-    fetch: Callable[[int], Page],
-    *,
-    key: str,
-    start: str | None,
-    on_count: Callable[[int], None] = lambda _count: None,
-    on_change: Callable[[bool], None] = lambda _again: None,
-) -> Generator[Row, None, bool]:
-    """Yield the rows of a list sorted descending by a key, down to a start.
-
-    A changed or new row moves to the front and only pushes others to later pages, so nothing is
-    lost; a deleted one pulls them forward, so a list that shrinks is read again.
-
-    Args:
-        fetch: Returns one page. May raise `PastTheEndError`.
-        key: Name of the sort key.
-        start: Rows with an earlier key are not needed, uniform; None reads everything.
-        on_count: Is told how many rows the whole list has.
-        on_change: Is told that the list shrank, and whether it is read again.
-
-    Returns:
-        Whether the list was read completely; if not, the bookmark must stay.
-
-    Raises:
-        CeilingError: If more rows than Qonto lists have to be read.
-    """
-    emitted: dict[str, str | None] = {}
-    for reading in range(1, READINGS + 1):
-        try:
-            yield from _down_to(start, fetch, key, emitted, on_count)
-        except _ListChangedError:
-            on_change(reading < READINGS)
-        else:
-            return True
-    return False
-
-
-def _down_to(
-    start: str | None,
-    fetch: Callable[[int], Page],
-    key: str,
-    emitted: dict[str, str | None],
-    on_count: Callable[[int], None],
-) -> Iterator[Row]:
-    """Yield the rows not yet emitted, newest first; raise `_ListChangedError` on a shrunk list."""
-    previous, in_order = "", True
-    for page in _pages_while_growing(fetch, on_count):
-        fresh = False
-        for row in page.rows:
-            at = row.get(key)
-            if row["id"] in emitted and emitted[row["id"]] == at:
-                continue
-            fresh = True
-            emitted[row["id"]] = at
-            if at is not None:
-                in_order = in_order and (not previous or at <= previous)
-                previous = at
-            if at is None or start is None or at >= start:
-                yield row
-        if page.pages is None and not fresh:
-            return  # as in `read_numbered`
-        # Without the promised order, an old row says nothing about the rows that follow it.
-        if in_order and start is not None and previous and previous < start:
-            return
-
-
-def _pages_while_growing(
-    fetch: Callable[[int], Page], on_count: Callable[[int], None]
-) -> Iterator[Page]:
-    page = fetch(1)
-    on_count(page.total or 0)
-    yield page
-    while not page.is_last:
-        before = page.total or 0
-        try:
-            page = fetch(page.number + 1)
-        except PastTheEndError:
-            if page.pages is None:
-                return
-            raise _ListChangedError from None
-        if page.total is not None and page.total < before:
-            raise _ListChangedError
-        yield page

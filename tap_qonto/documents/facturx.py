@@ -13,21 +13,22 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from tap_qonto.api.errors import UnreadableError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 NAMES = ("factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml")
 """Names under which the standards embed an invoice, the newest first; case does not matter."""
 
+
 LARGEST_XML = 10_000_000
 """Bytes of XML beyond which it is no invoice."""
 
+
 _one_at_a_time = threading.Lock()
 """A PDF may claim 75 MB of memory; several at once would not be read any faster."""
-
-
-class UnreadableError(Exception):
-    """A PDF cannot be read, or its invoice is no XML; the message says why."""
 
 
 class Invoice(NamedTuple):
@@ -142,6 +143,8 @@ def _parsed(xml: bytes) -> Invoice:
 
 
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
 _ENCODING = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
 
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers import types
 
+
 INTERVAL = 5.0
 """Seconds between two lines of one stream."""
+
 
 _logger = logging.getLogger("tap-qonto")
 

@@ -22,27 +22,27 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from tap_qonto.instants import uniform
+from tap_qonto.api.errors import RowError
+from tap_qonto.api.instants import uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Row
+
 
 ADDITIONAL: Final = "additional_properties"
 """The column that holds what no other column can."""
+
 
 _PRESIGNED = re.compile(
     r"https?://[^\s]*[?&](x-amz-signature|x-amz-security-token|x-goog-signature|signature|sig)=",
     re.IGNORECASE,
 )
 
+
 _WOBBLING = frozenset({"account_number", "file_size", "guarding_rate", "vat_details"})
 """Fields that Qonto is known to send as text here and as a number there: no news to anybody."""
-
-
-class RowError(Exception):
-    """A row cannot be used at all; the message says why, without its content."""
 
 
 class Cleaner:

@@ -14,7 +14,8 @@ from singer_sdk.singerlib.encoding.simple import Message
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Row
+
 
 _BLOCK = 65_536
 """Bytes after which records are written; any other message is written at once."""

@@ -12,7 +12,10 @@ from datetime import UTC, datetime, timedelta
 FLOOR = "2017-01-01T00:00:00.000000Z"
 """The earliest ``updated_at_from`` that Qonto accepts (seen by clients in production)."""
 
+
 _SHORTEST = len("2026-03-01T08:15:00Z")
+
+
 _ENDS = {_SHORTEST: ".000000Z"} | {
     _SHORTEST + 1 + digits: "0" * (6 - digits) + "Z" for digits in range(1, 7)
 }

@@ -11,44 +11,34 @@ import argparse
 import base64
 import getpass
 import hashlib
-import html
 import os
-import queue
 import secrets
 import sys
-import threading
 import time
 import webbrowser
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode, urlsplit
 
-from typing_extensions import override
-
-from tap_qonto.auth import STAGING_HEADER, TOKEN_URLS, CredentialError, store_path
-from tap_qonto.tokens import (
-    DamagedStoreError,
-    NoAnswerError,
-    RefusedError,
-    Stored,
-    TokenEndpoint,
-    TokenStore,
-    fingerprint,
-    is_safe_url,
-    sendable,
-)
+from tap_qonto.api.errors import CredentialError, DamagedStoreError, NoAnswerError, RefusedError
+from tap_qonto.api.network import is_safe_url
+from tap_qonto.auth.callback import Callback
+from tap_qonto.auth.credentials import store_path
+from tap_qonto.auth.endpoint import TokenEndpoint
+from tap_qonto.auth.keys import STAGING_HEADER, TOKEN_URLS, sendable
+from tap_qonto.auth.store import Stored, TokenStore, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tap_qonto.tokens import Tokens
+    from tap_qonto.auth.endpoint import Tokens
+
 
 AUTHORIZE_URLS: Final = {
     "production": "https://oauth.qonto.com/oauth2/auth",
     "sandbox": "https://oauth-sandbox.staging.qonto.co/oauth2/auth",
 }
 """Where a person grants access, by environment."""
+
 
 SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "organization.read": (
@@ -89,20 +79,18 @@ SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
 subscriptions. ``--add-scope webhook`` asks for it.
 """
 
+
 OFFLINE: Final = "offline_access"
 """The scope without which Qonto gives no refresh token (Qonto's documentation)."""
 
+
 _PREFIX = "TAP_QONTO_"
+
+
 _PATIENCE = 300.0  # Seconds.
+
+
 _LOCK_TIMEOUT = 60.0  # Seconds.
-
-
-class _Answer(NamedTuple):
-    """What the browser brought back from the authorize page."""
-
-    state: str
-    code: str
-    error: str
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -204,7 +192,7 @@ def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
 
     state = secrets.token_urlsafe(32)
     verifier = secrets.token_urlsafe(64)
-    with _Callback(options.redirect_host, options.port, state) as callback:
+    with Callback(options.redirect_host, options.port, state) as callback:
         query = {
             "response_type": "code",
             "client_id": settings["client_id"],
@@ -344,116 +332,6 @@ def _streams(scope: str) -> str:
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-class _Callback:
-    """The loopback address that the browser is sent back to.
-
-    Args:
-        host: The name in the redirect URI; the server itself is always on 127.0.0.1.
-        port: As registered; 0 for any free one.
-        state: What the authorize page must hand back.
-    """
-
-    def __init__(self, host: str, port: int, state: str) -> None:
-        self._state = state
-        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
-        answers = self._answers
-
-        class Handler(_Handler):
-            @override
-            def deliver(self, answer: _Answer) -> None:
-                answers.put(answer)
-
-        try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        except (OSError, OverflowError) as error:
-            why = isinstance(error, OSError) and error.strerror
-            msg = (
-                f"Port {port} cannot be opened ({why or 'no such port'}): free it, or choose "
-                "another with --port and register its redirect URI."
-            )
-            raise CredentialError(msg) from None
-        self._server.daemon_threads = True
-        self.uri = f"http://{host}:{self._server.server_port}/callback"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def code(self, timeout: float) -> str:
-        """Return the authorization code once the browser brings it.
-
-        Args:
-            timeout: Seconds to wait.
-
-        Raises:
-            CredentialError: If it does not come, or something else does.
-        """
-        try:
-            answer = self._answers.get(timeout=timeout)
-        except queue.Empty:
-            msg = (
-                f"Nobody granted access within {timeout:.0f} seconds. Run this again; the "
-                f"application's redirect URIs must contain {self.uri}."
-            )
-            raise CredentialError(msg) from None
-        if not secrets.compare_digest(answer.state.encode(), self._state.encode()):
-            msg = (
-                "The answer does not belong to this login (its state differs), so it is not used. "
-                "Close old login pages and run this again."
-            )
-            raise CredentialError(msg)
-        if answer.error == "access_denied":
-            msg = "Access was denied in the browser. Run this again and grant it."
-            raise CredentialError(msg)
-        if answer.error or not answer.code:
-            what = "".join(c for c in answer.error if c.isalnum() or c in "_.-")[:60]
-            msg = (
-                f"Qonto did not grant access ({what or 'no code'}). For invalid_scope name the "
-                "scopes that the application may have, each with --scope."
-            )
-            raise CredentialError(msg)
-        return answer.code
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Takes the redirect. One connection per thread: browsers open some that they never use."""
-
-    timeout = 30
-    server_version = "tap-qonto-login"
-    sys_version = ""
-
-    def deliver(self, answer: _Answer) -> None:
-        """Hand over what the redirect carried."""
-        raise NotImplementedError
-
-    def do_GET(self) -> None:
-        """Answer the browser; only the redirect itself counts."""
-        parts = urlsplit(self.path)
-        if parts.path != "/callback":
-            self._page(HTTPStatus.NOT_FOUND, "Nothing here.")
-            return
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self._page(HTTPStatus.OK, "The terminal says how the login went. You may close this page.")
-        self.deliver(_Answer(query.get("state", ""), query.get("code", ""), query.get("error", "")))
-
-    def _page(self, status: HTTPStatus, text: str) -> None:
-        body = f"<!doctype html><title>tap-qonto</title><p>{html.escape(text)}</p>".encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.end_headers()
-        self.wfile.write(body)
-
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        """Write nothing: the request line carries the authorization code."""
 
 
 if __name__ == "__main__":

@@ -19,13 +19,28 @@ from weakref import WeakMethod
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+
+_PERSONAL = re.compile(r"[^\s@]+@[^\s@]+|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b|https?://\S+")
+"""E-mail addresses, IBANs and links, which have no place in a log."""
+
+
+def printable(value: Any) -> str:
+    """Return a text of the server fit for a log: one line, short, nothing personal."""
+    if not isinstance(value, str):
+        return ""
+    line = "".join(character if character.isprintable() else " " for character in value)
+    return _PERSONAL.sub("***", line)[:200].strip()
+
+
 MASK: Final = "***"
+
 
 _TALKATIVE: Final = (
     "adlfs", "aiobotocore", "aiohttp", "azure", "boto3", "botocore", "charset_normalizer",
     "filelock", "fsspec", "gcsfs", "google", "pypdf", "requests", "s3fs", "s3transfer", "urllib3",
 )  # fmt: skip
 """Loggers of dependencies, which name links, headers and the content of documents below WARNING."""
+
 
 _PATTERNS: Final = (
     # The query of a link
@@ -45,8 +60,10 @@ _PATTERNS: Final = (
 )
 """What looks like a secret, whether it is known or not, and what takes its place."""
 
+
 _WORD: Final = 8
 """Characters below which a secret is only sought as a whole word: it may be part of many."""
+
 
 _formatter = logging.Formatter()
 
