@@ -1,8 +1,8 @@
 """What the package says of its repository, which only the place that builds it knows.
 
 The release workflow runs in the repository, and GitHub names it in `GITHUB_SERVER_URL` and
-`GITHUB_REPOSITORY`. From these come the addresses beside those in `[project.urls]`, and the absolute
-links of README as the package page shows it. Built elsewhere, README's links to files become text:
+`GITHUB_REPOSITORY`. From these come the addresses beside those in `[project.urls]`, and absolute
+links in README as the package page shows it. Built elsewhere, README's links to files become text:
 a package page has no files beside it.
 """
 
@@ -27,8 +27,8 @@ class CustomMetadataHook(MetadataHookInterface):
         Args:
             metadata: The table `[project]`, which is changed.
         """
-        server, repository = os.environ.get("GITHUB_SERVER_URL"), os.environ.get("GITHUB_REPOSITORY")
-        address = f"{server}/{repository}" if server and repository else None
+        named = [os.environ.get(name) for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY")]
+        address = "/".join(filter(None, named)) if all(named) else None
         files = f"{address}/blob/v{metadata['version']}" if address else None
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
         metadata["readme"] = {"content-type": "text/markdown", "text": absolute(text, files)}

@@ -1,22 +1,21 @@
 """Dagster: one partition per organization, loaded every hour.
 
-In the folder of `meltano.yml`, so that a run finds `meltano`, and Dagster `organizations.py`:
+In the folder of `meltano.yml`; a run then finds `meltano`, and Dagster `organizations.py`:
 
     uv run meltano install
     export PATH="$PWD/.venv/bin:$PATH"
-    uvx --with dagster-webserver dagster dev --working-directory examples \\
-        --python-file examples/dagster_organizations.py
+    cd examples
+    uvx --with dagster-webserver dagster dev -f dagster_organizations.py
 
 One organization, without the web page:
 
-    uvx dagster asset materialize --working-directory examples \\
-        --python-file examples/dagster_organizations.py --select qonto --partition alpha
+    uvx dagster asset materialize -f dagster_organizations.py --select qonto --partition alpha
 
 A backfill over all partitions loads every organization; the page of the asset shows when each was
-last loaded. The pool limits how many run at once, here and on other machines that share
-`DAGSTER_HOME` or its database:
+last loaded. The pool limits how many run at once, here and on other machines that share the
+folder `DAGSTER_HOME` or its database:
 
-    uvx --with dagster-webserver dagster instance concurrency set qonto 4
+    uvx dagster instance concurrency set qonto 4
 """
 
 from collections.abc import Iterator  # Dagster reads annotations, so they are not postponed

@@ -179,7 +179,7 @@ def test_no_plugin_needs_meltano_hub(meltano: dict[str, Any]) -> None:
 def env_example() -> Iterator[str]:
     yield "# Settings of the tap, for Meltano and for `tap-qonto --config ENV`. Copy this file to"
     yield "# .env, which Git ignores, and take the # away from what you set. Lists and objects are"
-    yield '# JSON: ["a", "b"], {"a": 1}. What stands after a # is the default, or the form of a value.'
+    yield '# JSON: ["a", "b"], {"a": 1}. What follows a # is the default, or the form of a value.'
     for name, schema in all_settings().items():
         default = schema.get("default", FORMS.get(kind(schema), ""))
         value = default if isinstance(default, str) else json.dumps(default)

@@ -1,39 +1,58 @@
-"""README's commands, queries and outputs, kept true by running them as a newcomer would."""
+"""The commands, queries and outputs of README and the manual, kept true by running them."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from tap_qonto.schemas import promised
+
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-QUERIES = re.findall(
-    r"<!-- query -->\n```sql\n(.*?)```\n\n```text\n(.*?)```\n<!-- /query -->", README, re.DOTALL
-)
-COMMANDS = re.findall(
-    r"<!-- command -->\n```shell\n(.*?)```\n\n```text\n(.*?)```\n<!-- /command -->",
-    README,
-    re.DOTALL,
-)
 MAIN_JOB = "python3 -m pip install uv && uv run meltano run tap-qonto target-duckdb"
+LONGEST_README = 250
+"""Lines."""
+
+CLONE = ("VIRTUAL_ENV", "TAP_", "TARGET_", "MELTANO_", "UV_PROJECT")
+"""How the names of variables begin that a newcomer's shell does not have."""
 
 
-def section(name: str) -> str:
-    """Return what stands between two markers."""
-    return README.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+def pages() -> list[str]:
+    """Return README and the pages of the manual, as paths from the project's folder."""
+    return ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+@cache
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def section(page: str, name: str) -> str:
+    """Return what stands on a page between two markers."""
+    return text_of(page).split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+
+
+def blocks(page: str, name: str, language: str = "shell") -> list[str]:
+    """Return the blocks of code that stand on a page between two markers."""
+    return re.findall(rf"```{language}\n(.*?)```", section(page, name), re.DOTALL)
+
+
+def shown(name: str, language: str) -> list[tuple[str, str]]:
+    """Return every command or query of README and the manual, with the output that is shown."""
+    marked = rf"<!-- {name} -->\n```{language}\n(.*?)```\n\n```text\n(.*?)```\n<!-- /{name} -->"
+    return [pair for page in pages() for pair in re.findall(marked, text_of(page), re.DOTALL)]
 
 
 def shell(command: str, folder: Path) -> str:
     """Run a command of README, as it is, in a clean shell; return what it prints."""
-    ours = ("VIRTUAL_ENV", "TAP_QONTO_", "MELTANO_")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(CLONE)}
     done = subprocess.run(  # noqa: S602 - README's commands are shell commands
         command,
         shell=True,
@@ -48,30 +67,35 @@ def shell(command: str, folder: Path) -> str:
     return done.stdout + done.stderr if command == MAIN_JOB else done.stdout
 
 
-@pytest.fixture(scope="module")
-def newcomer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A fresh copy of the project after its first command, and what that printed."""
-    folder = tmp_path_factory.mktemp("newcomer") / "tap-qonto"
+def fresh_copy(folder: Path) -> Path:
+    """Copy what a clone would have into a folder, and return it."""
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.check_output(listing, cwd=ROOT, text=True)
     for name in names.splitlines():
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    assert MAIN_JOB in README
+    return folder
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A fresh copy of the project after its first command, and what that printed."""
+    folder = fresh_copy(tmp_path_factory.mktemp("newcomer") / "tap-qonto")
+    assert MAIN_JOB in text_of("README.md")
     return folder, shell(MAIN_JOB, folder)
 
 
 @pytest.mark.slow
 def test_the_first_command_prints_the_lines_that_readme_shows(newcomer: tuple[Path, str]) -> None:
-    shown = re.findall(r"^(\w+: [\d,]+ rows?) in", section("first-run"), re.MULTILINE)
-    assert shown
-    for line in shown:
+    lines = re.findall(r"^(\w+: [\d,]+ rows?) in", section("README.md", "first-run"), re.MULTILINE)
+    assert lines
+    for line in lines:
         assert line in newcomer[1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "output"), COMMANDS)
+@pytest.mark.parametrize(("command", "output"), shown("command", "shell"))
 def test_a_command_prints_what_readme_shows(
     newcomer: tuple[Path, str], command: str, output: str
 ) -> None:
@@ -79,8 +103,8 @@ def test_a_command_prints_what_readme_shows(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("query", "output"), QUERIES)
-def test_a_query_prints_what_readme_shows(
+@pytest.mark.parametrize(("query", "output"), shown("query", "sql"))
+def test_a_query_prints_what_the_manual_shows(
     newcomer: tuple[Path, str], query: str, output: str
 ) -> None:
     with duckdb.connect(newcomer[0] / "output" / "warehouse.duckdb", read_only=True) as warehouse:
@@ -88,10 +112,10 @@ def test_a_query_prints_what_readme_shows(
 
 
 @pytest.mark.slow
-def test_the_documents_lie_where_readme_shows_them(newcomer: tuple[Path, str]) -> None:
-    shown = re.findall(r"[├└]── (\S+)", section("documents"))
-    assert shown
-    for path in shown:
+def test_the_documents_lie_where_the_manual_shows_them(newcomer: tuple[Path, str]) -> None:
+    paths = re.findall(r"[├└]── (\S+)", section("docs/documents.md", "documents"))
+    assert paths
+    for path in paths:
         assert (newcomer[0] / "output" / "documents" / path).is_file()
 
 
@@ -106,13 +130,80 @@ def test_the_second_run_loads_only_what_changed(newcomer: tuple[Path, str]) -> N
         assert count == (5_400,)
 
 
-def test_every_local_link_of_readme_leads_somewhere() -> None:
-    headings = {
+@pytest.mark.slow
+def test_rows_that_the_last_load_did_not_touch_are_found_in_duckdb(
+    newcomer: tuple[Path, str], tmp_path: Path
+) -> None:
+    [query] = blocks("docs/state.md", "gone-duckdb", "sql")
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy2(newcomer[0] / "output" / "warehouse.duckdb", path)
+    with duckdb.connect(path) as warehouse:
+        assert warehouse.execute(query).fetchall() == []
+        warehouse.execute(
+            "insert into qonto.labels (id, name, _sdc_extracted_at) "
+            "select 'gone', 'Gone', max(_sdc_extracted_at) - interval 1 day from qonto.labels"
+        )
+        assert warehouse.execute(query).fetchall() == [("gone", "Gone")]
+
+
+# What holds without running anything
+
+
+def headings(page: str) -> set[str]:
+    """Return the names under which the headings of a page can be linked to."""
+    return {
         re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+        for heading in re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
     }
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif "://" not in target:
-            assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [*pages(), "CONTRIBUTING.md", "SECURITY.md"])
+def test_every_local_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        leads_to = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert leads_to.exists(), target
+        if heading:
+            assert heading in headings(str(leads_to.relative_to(ROOT))), target
+
+
+def test_readme_is_short_and_names_every_page_of_the_manual() -> None:
+    readme = text_of("README.md")
+    assert len(readme.splitlines()) <= LONGEST_README
+    for page in pages()[1:]:
+        assert f"]({page})" in readme, page
+    contents = readme.split("## Contents")[1]
+    for heading in re.findall(r"^## (.+)$", contents, re.MULTILINE):
+        assert f"[{heading}](#{heading.lower().replace(' ', '-')})" in contents
+
+
+def test_the_manual_names_the_shapes_of_amounts_as_the_schemas_have_them() -> None:
+    rows = re.findall(
+        r"^\| (a number|an integer|text|an object).*?\|(.*?)\|",
+        section("docs/tables.md", "amounts"),
+        re.MULTILINE,
+    )
+    kinds = {"a number": "number", "an integer": "integer", "text": "string", "an object": "object"}
+    assert {shape for shape, _ in rows} == set(kinds)
+    for shape, columns in rows:
+        for stream, column in re.findall(r"`(\w+)\.(\w+)`", columns):
+            assert kinds[shape] in promised(stream)["properties"][column]["type"], (stream, column)
+
+
+def test_the_manual_names_every_column_that_sql_reserves() -> None:
+    keywords = duckdb.sql(
+        "select keyword_name from duckdb_keywords() where keyword_category = 'reserved'"
+    )
+    reserved = {name for (name,) in keywords.fetchall()}
+    named = re.findall(
+        r"a column of `(\w+)` `(\w+)`, which is a reserved", text_of("docs/tables.md")
+    )
+    found = [
+        (path.stem, column)
+        for path in (ROOT / "tap_qonto/schemas").glob("*.json")
+        for column in json.loads(path.read_text(encoding="utf-8"))["properties"]
+        if column in reserved
+    ]
+    assert found == named

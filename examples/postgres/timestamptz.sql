@@ -5,7 +5,8 @@
 --
 -- It looks at the schema `qonto`, or at the one that the setting qonto.schema names:
 --
---   PGOPTIONS="-c qonto.schema=qonto_demo" psql postgresql://... --file examples/postgres/timestamptz.sql
+--   export PGOPTIONS="-c qonto.schema=qonto_demo"
+--   psql postgresql://... --file examples/postgres/timestamptz.sql
 do $$
 declare
     schema_name text := coalesce(nullif(current_setting('qonto.schema', true), ''), 'qonto');
