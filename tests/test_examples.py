@@ -20,6 +20,7 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from tap_qonto.demo.company import Company
+from tests.manual import newcomer_variables
 from tests.meltano_project import CHECKOUT, NOBODY, Project, project, rows_read
 
 if TYPE_CHECKING:
@@ -56,14 +57,8 @@ def bucket() -> Iterator[dict[str, str]]:
 def clone() -> Project:
     made = project()
     # The project's own environment, whose `meltano` the examples use.
-    subprocess.run(["uv", "sync", "--quiet"], cwd=made.root, env=own_variables(), check=True)  # noqa: S607 - any uv
+    subprocess.run(["uv", "sync", "--quiet"], cwd=made.root, env=newcomer_variables(), check=True)  # noqa: S607 - any uv
     return made
-
-
-def own_variables() -> dict[str, str]:
-    """Return the variables of a shell in which nothing of this run is set."""
-    ours = ("VIRTUAL_ENV", "MELTANO_", "TAP_", "TARGET_", "UV_PROJECT")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def commands(example: str) -> list[str]:
@@ -77,7 +72,7 @@ def shell(clone: Project, lines: list[str], env: dict[str, str]) -> str:
     finished = subprocess.run(
         ["bash", "-euc", "\n".join(lines)],  # noqa: S607 - any bash
         cwd=clone.root,
-        env=own_variables()
+        env=newcomer_variables()
         | {
             "MELTANO_HUB_URL": NOBODY,
             "QONTO_ORGANIZATIONS": ",".join(ORGANIZATIONS),
@@ -151,7 +146,7 @@ def test_dagster_shows_the_asset_with_a_partition_per_organization(
     server = subprocess.Popen(
         ["bash", "-euc", script],  # noqa: S607 - any bash
         cwd=clone.root,
-        env=own_variables()
+        env=newcomer_variables()
         | {"DAGSTER_HOME": str(tmp_path), "QONTO_ORGANIZATIONS": ",".join(ORGANIZATIONS)},
         start_new_session=True,
     )

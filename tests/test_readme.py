@@ -3,61 +3,41 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
 from tap_qonto.schemas import promised
+from tests.manual import (
+    ROOT,
+    blocks,
+    fresh_copy,
+    newcomer_variables,
+    pages,
+    section,
+    shown,
+    text_of,
+)
 
-ROOT = Path(__file__).parent.parent
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MAIN_JOB = "python3 -m pip install uv && uv run meltano run tap-qonto target-duckdb"
 LONGEST_README = 250
 """Lines."""
 
-CLONE = ("VIRTUAL_ENV", "TAP_", "TARGET_", "MELTANO_", "UV_PROJECT")
-"""How the names of variables begin that a newcomer's shell does not have."""
-
-
-def pages() -> list[str]:
-    """Return README and the pages of the manual, as paths from the project's folder."""
-    return ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-
-
-@cache
-def text_of(page: str) -> str:
-    return (ROOT / page).read_text(encoding="utf-8")
-
-
-def section(page: str, name: str) -> str:
-    """Return what stands on a page between two markers."""
-    return text_of(page).split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
-
-
-def blocks(page: str, name: str, language: str = "shell") -> list[str]:
-    """Return the blocks of code that stand on a page between two markers."""
-    return re.findall(rf"```{language}\n(.*?)```", section(page, name), re.DOTALL)
-
-
-def shown(name: str, language: str) -> list[tuple[str, str]]:
-    """Return every command or query of README and the manual, with the output that is shown."""
-    marked = rf"<!-- {name} -->\n```{language}\n(.*?)```\n\n```text\n(.*?)```\n<!-- /{name} -->"
-    return [pair for page in pages() for pair in re.findall(marked, text_of(page), re.DOTALL)]
-
 
 def shell(command: str, folder: Path) -> str:
     """Run a command of README, as it is, in a clean shell; return what it prints."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(CLONE)}
     done = subprocess.run(  # noqa: S602 - README's commands are shell commands
         command,
         shell=True,
         cwd=folder,
-        env=environment,
+        env=newcomer_variables(),
         capture_output=True,
         text=True,
         timeout=500,
@@ -65,17 +45,6 @@ def shell(command: str, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr if command == MAIN_JOB else done.stdout
-
-
-def fresh_copy(folder: Path) -> Path:
-    """Copy what a clone would have into a folder, and return it."""
-    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.check_output(listing, cwd=ROOT, text=True)
-    for name in names.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +162,7 @@ def test_the_manual_names_the_shapes_of_amounts_as_the_schemas_have_them() -> No
 
 
 def test_the_manual_names_every_column_that_sql_reserves() -> None:
-    keywords = duckdb.sql(
+    keywords = duckdb.connect().execute(
         "select keyword_name from duckdb_keywords() where keyword_category = 'reserved'"
     )
     reserved = {name for (name,) in keywords.fetchall()}

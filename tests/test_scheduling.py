@@ -16,8 +16,8 @@ import yaml
 from tap_qonto.demo.api import Api
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.server import DemoServer
+from tests.manual import ROOT, fresh_copy, section
 from tests.runner import KEY
-from tests.test_readme import ROOT, fresh_copy, section
 from tests.test_ways_in import count, run
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import sqlalchemy
 import yaml
 
 from tap_qonto.streams import STREAMS
-from tests.test_readme import ROOT, blocks
+from tests.manual import ROOT, blocks
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection

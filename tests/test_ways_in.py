@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from tap_qonto.demo.company import Company
-from tests.test_readme import CLONE, blocks, fresh_copy
+from tests.manual import blocks, fresh_copy, newcomer_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +32,10 @@ DEBIAN = Path("/usr/bin/python3")
 
 def run(script: str, folder: Path, env: dict[str, str] | None = None) -> str:
     """Run lines of the manual in one shell that stops at the first failure; return its output."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(CLONE)}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],  # noqa: S607 - any bash
         cwd=folder,
-        env=clean | {"NO_COLOR": "1"} | (env or {}),
+        env=newcomer_variables() | {"NO_COLOR": "1"} | (env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
