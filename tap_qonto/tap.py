@@ -15,9 +15,9 @@ from tap_qonto.auth.credentials import check_credentials
 from tap_qonto.connection import Connection
 from tap_qonto.reading.catalog import checked_catalog
 from tap_qonto.reading.run import Run
-from tap_qonto.reading.state import bookmarks_of
+from tap_qonto.reading.state import OWNER, bookmarks_of
 from tap_qonto.settings import SETTINGS, numbers, problems, type_errors
-from tap_qonto.singer.sdk import OWNER, SdkTap
+from tap_qonto.singer.sdk import SdkTap
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.base import QontoStream
 
@@ -95,7 +95,8 @@ class TapQonto(SdkTap):
         super().load_state({"bookmarks": bookmarks_of(state, self.streams, latest)})
         if isinstance(owner := state.get(OWNER), str):
             self._owner = owner
-            self.sign(owner)
+            known: Any = self.state
+            known[OWNER] = owner
 
     # How a run begins and ends
 

@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 ConfigInput = _ConfigInput
 """What ``--config`` hands to `invoke`; the only private name that leaves this file."""
 
-OWNER = "organization_id"
-"""Key of a STATE beside the bookmarks: the organization that it is of."""
-
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 _COLUMN = len(("properties", "name"))
@@ -134,11 +131,6 @@ class SdkTap(SdkPlugin, Tap):
 
     def __init__(self, *, config: Any = None, **options: Any) -> None:
         super().__init__(config=config, **options)
-
-    def sign(self, owner: str) -> None:
-        """Let the STATE say whose it is."""
-        state: Any = self.state
-        state[OWNER] = owner
 
     # Hooks
 
@@ -284,11 +276,6 @@ class SdkStream(Stream):
     def checkpoint(self) -> None:
         """Write a STATE."""
         self._write_state_message()
-
-    def sign(self, owner: str) -> None:
-        """Let the STATE say whose it is."""
-        state: Any = self.tap_state
-        state[OWNER] = owner
 
     def is_wanted(self, row: Row) -> bool:
         """Return whether no stream map filters a row out."""

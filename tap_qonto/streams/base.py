@@ -26,7 +26,7 @@ from tap_qonto.api.instants import FLOOR, shift, uniform
 from tap_qonto.api.pages import PER_PAGE, Query
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
-from tap_qonto.reading.state import INTERRUPTED, Bookmark
+from tap_qonto.reading.state import INTERRUPTED, OWNER, Bookmark
 from tap_qonto.singer.sdk import SdkStream
 
 if TYPE_CHECKING:
@@ -197,6 +197,11 @@ class QontoStream(SdkStream):
         state = self.get_context_state(context) if self.is_incremental else {}
         self._bookmark = Bookmark(state, self.replication_key or "", self.run.end)
         return self._bookmark
+
+    def sign(self, owner: str) -> None:
+        """Let the state say whose it is."""
+        state: Any = self.tap_state
+        state[OWNER] = owner
 
     def hold(self, row: Row) -> None:
         """Let the next run read a row again, because not all that belongs to it could be had."""
