@@ -84,7 +84,6 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
     key: str,
     start: str | None,
     end: str,
-    pool: Pool,
     readings: int = READINGS,
     on_count: Callable[[int], None] = lambda _count: None,
     on_change: Callable[[], None] = lambda: None,
@@ -101,7 +100,6 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
         key: Name of the sort key.
         start: Rows with an earlier key are not needed, uniform; None reads everything.
         end: The last instant that the run reads, uniform. Rows after it are emitted too.
-        pool: Fetches the pages, if everything is read.
         readings: How often the list is read at most.
         on_count: Is told how many rows the whole list has.
         on_change: Is told that the list is read again, as in `read_numbered`.
@@ -115,7 +113,8 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
     tally = _Tally()
     for reading in range(1, readings + 1):
         last = reading == readings
-        walk = _Walk(fetch, pool if start is None else None, growing=True)
+        # One page after the other: rows only ever move to the front or towards pages to come.
+        walk = _Walk(fetch, None, growing=True)
         tally.begin(reading)
         border = _Border(start)
         for page in chain(walk.pages(), walk.front(tally)):
