@@ -147,7 +147,7 @@ class Block:
             first = yield from self._reading(pages)
             pages = self._pages(first, pages)
             calm = 0 if len(self._found) > known else calm + 1
-            if calm >= (4 if self._twice else 1) and len(self._found) >= self._promised(first):
+            if calm >= (8 if self._twice else 1) and len(self._found) >= self._promised(first):
                 return
         msg = (
             f"the rows around {self._until[:19]}Z do not hold still: {len(self._found)} of "
