@@ -23,10 +23,16 @@ import requests
 import urllib3
 
 from tap_qonto.api.answers import UNREADABLE, Reply, count_of, error_of, not_json, request_line
-from tap_qonto.api.errors import AnswerError, FaultError, QontoError
-from tap_qonto.api.network import DeadlineAdapter, no_credentials, reason_of
+from tap_qonto.api.errors import (
+    AnswerError,
+    FaultError,
+    NeverArrivedError,
+    NoReplyError,
+    QontoError,
+)
+from tap_qonto.api.network import DeadlineAdapter, never_arrived, no_credentials, reason_of
 from tap_qonto.api.pace import TRIES, RateLimit, waits
-from tap_qonto.api.pages import PER_PAGE, LateRows, Page, Pool, Query, paged
+from tap_qonto.api.pages import PER_PAGE, LateRows, Page, Pool, Post, Query, paged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -225,10 +231,8 @@ class Client:
     def _attempt(self, query: Query) -> _Answer:
         """Send one request, and once more if the credentials could be renewed."""
         reply = self._send(query)
-        if reply.status == requests.codes.unauthorized:
-            renew = getattr(self._auth, "renew", lambda _refused: False)
-            if renew(reply.authorization):
-                reply = self._send(query)
+        if reply.status == requests.codes.unauthorized and self.renew(reply):
+            reply = self._send(query)
         if reply.status != requests.codes.ok:
             raise error_of(query, reply)
         try:
@@ -242,27 +246,73 @@ class Client:
             self.on_proven()
         return answer
 
+    def renew(self, reply: Reply) -> bool:
+        """Renew credentials that an answer refused; return whether another try is worth it.
+
+        Raises:
+            CredentialError: If they cannot be renewed.
+        """
+        renew = getattr(self._auth, "renew", lambda _refused: False)
+        return bool(renew(reply.authorization))
+
+    def post(self, post: Post, *, leaving: Callable[[], None] = lambda: None) -> Reply:
+        """Send a request to write, exactly once, and return whatever was answered.
+
+        Args:
+            post: The request.
+            leaving: Is called when all waiting is over, right before the first byte leaves.
+
+        Raises:
+            NeverArrivedError: If no byte of it can have reached Qonto.
+            NoReplyError: If there is no whole answer, though the request may have arrived.
+            CredentialError: If there are no credentials to send it with; nothing was sent.
+        """
+        request = self._request.copy()
+        request.method = "POST"
+        request.url = f"{self._base}{post.path}"
+        request.headers["Content-Type"] = post.content_type
+        if post.key:
+            request.headers["X-Qonto-Idempotency-Key"] = post.key
+        request.prepare_body(post.body, None)
+        try:
+            return self._exchange(request, leaving)
+        except _BROKEN as error:
+            msg = f"POST {post.path} got no whole answer: {reason_of(error)}"
+            raise (NeverArrivedError if never_arrived(error) else NoReplyError)(msg) from None
+
     def _send(self, query: Query) -> Reply:
         request = self._request.copy()
         request.url = f"{self._base}{query.path}?{urlencode(query.params)}"
+        try:
+            return self._exchange(request)
+        except _BROKEN as error:
+            msg = f"{request_line(query)} got no whole answer: {reason_of(error)}"
+            raise FaultError(msg) from None
+
+    def _exchange(
+        self, request: requests.PreparedRequest, leaving: Callable[[], None] | None = None
+    ) -> Reply:
+        """Send a request in its turn and read the answer whole."""
         with self.places:
             if (pause := self._resume_at - time.monotonic()) > 0:
                 sleep(pause)
             if self._rate_limit:
                 self._rate_limit.wait()
             request.prepare_auth(self._auth)
-            try:
-                response = self._adapter.send(request, timeout=self._timeout, **self._settings)
-                # At once: `content` reads 10 KB at a time, a sixth of what a request costs.
-                body = response.raw.read(decode_content=True)
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                msg = f"{request_line(query)} got no whole answer: {reason_of(error)}"
-                raise FaultError(msg) from None
+            if leaving:
+                leaving()
+            response = self._adapter.send(request, timeout=self._timeout, **self._settings)
+            # At once: `content` reads 10 KB at a time, a sixth of what a request costs.
+            body = response.raw.read(decode_content=True)
         authorization = request.headers.get("Authorization", "")
         return Reply(response.status_code, response.headers, body, authorization)
 
 
 _logger = logging.getLogger("tap-qonto")
+
+
+_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
+"""What a request raises that got no whole answer."""
 
 
 _Answer = dict[str, msgspec.Raw]

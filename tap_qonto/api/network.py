@@ -14,6 +14,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from typing_extensions import override
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError
 
 if TYPE_CHECKING:
     import socket
@@ -67,6 +68,24 @@ def reason_of(error: Exception) -> str:
     return "the connection broke"
 
 
+def never_arrived(error: Exception) -> bool:
+    """Return whether a request that failed cannot have reached its server.
+
+    That is so if no connection was made for it: refused, not within the timeout, no such host, or
+    a TLS handshake or proxy that failed. What happens on a connection proves nothing.
+    """
+    if isinstance(error, urllib3.exceptions.NewConnectionError | ConnectTimeoutError):
+        return True
+    inner = (*error.args, getattr(error, "reason", None), error.__cause__)
+    return getattr(error, _UNCONNECTED, False) or any(
+        never_arrived(cause) for cause in inner if isinstance(cause, Exception)
+    )
+
+
+_UNCONNECTED = "_qonto_unconnected"
+"""Marks what was raised while a connection was being made."""
+
+
 def no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep requests from looking for credentials in ~/.netrc."""
     return request
@@ -100,7 +119,11 @@ class _BoundedConnection(HTTPConnection):
 
     @override
     def connect(self) -> None:
-        super().connect()
+        try:
+            super().connect()
+        except Exception as error:
+            setattr(error, _UNCONNECTED, True)
+            raise
         self.sock: Any = _Socket(self.sock, self._pace)
 
     @override

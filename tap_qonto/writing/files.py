@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tap_qonto.api.errors import SentenceError, UnusableFileError
+from tap_qonto.api.pages import Post
 from tap_qonto.documents.names import safe_name
-from tap_qonto.writing.post import Kind, Outcome, Post
+from tap_qonto.writing.post import Kind, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

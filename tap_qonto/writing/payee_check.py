@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from tap_qonto.api.pages import Post
 from tap_qonto.api.redaction import printable
-from tap_qonto.writing.post import Kind, Outcome, Post
+from tap_qonto.writing.post import Kind, Outcome
 
 if TYPE_CHECKING:
     from tap_qonto.writing.post import Poster

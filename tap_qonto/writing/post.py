@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_qonto.api.answers import Reply
+    from tap_qonto.api.pages import Post
 
 NEVER_ARRIVED_TRIES = 4
 """How often a request that cannot have arrived is sent in all."""
@@ -32,17 +33,6 @@ THROTTLED_TRIES = 6
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 _PROOF_CODES = "vop_proof_token_"
-
-
-class Post(NamedTuple):
-    """One POST request."""
-
-    path: str
-    """Below the API's base URL."""
-    body: bytes
-    key: str = ""
-    """The idempotency key; empty where Qonto knows none."""
-    content_type: str = "application/json"
 
 
 class Transport(Protocol):

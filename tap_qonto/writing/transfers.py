@@ -9,6 +9,7 @@ import msgspec
 
 from tap_qonto.api.errors import QontoError, RowsRefusedError, UnusableFileError
 from tap_qonto.api.instants import shift
+from tap_qonto.api.pages import Post
 from tap_qonto.api.redaction import printable
 from tap_qonto.writing.files import Uploads
 from tap_qonto.writing.identity import Identity, tagged
@@ -17,7 +18,7 @@ from tap_qonto.writing.lookups import History, Transfer, folded, read_transfer, 
 from tap_qonto.writing.payee_check import PayeeCheck
 from tap_qonto.writing.payees import Payees
 from tap_qonto.writing.plan import Item, Status, money, plain
-from tap_qonto.writing.post import Kind, Outcome, Post
+from tap_qonto.writing.post import Kind, Outcome
 from tap_qonto.writing.transfer_rows import STREAM, TransferRow
 from tap_qonto.writing.write import Found, Write, instant
 

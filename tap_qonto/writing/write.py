@@ -13,12 +13,13 @@ from tap_qonto.writing.post import Kind, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from tap_qonto.api.pages import Post
     from tap_qonto.writing.files import Files
     from tap_qonto.writing.identity import Identity
     from tap_qonto.writing.journal import Journal
     from tap_qonto.writing.lookups import Organization, Questions
     from tap_qonto.writing.plan import Item
-    from tap_qonto.writing.post import Post, Poster
+    from tap_qonto.writing.post import Poster
     from tap_qonto.writing.rows import Row
 
 
