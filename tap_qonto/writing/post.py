@@ -35,7 +35,7 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _PROOF_CODES = "vop_proof_token_"
 
 
-class Transport(Protocol):
+class Carrier(Protocol):
     """What carries requests to write: the client."""
 
     def post(self, post: Post, *, leaving: Callable[[], None] = ...) -> Reply:
@@ -88,12 +88,12 @@ class Poster:
     """Sends requests to write, each until its outcome is clear or clearly is not.
 
     Args:
-        transport: Carries the requests.
+        carrier: Carries the requests.
         pause: Waits for a number of seconds; returns whether the run was asked to stop.
     """
 
-    def __init__(self, transport: Transport, *, pause: Callable[[float], bool]) -> None:
-        self._transport = transport
+    def __init__(self, carrier: Carrier, *, pause: Callable[[float], bool]) -> None:
+        self._carrier = carrier
         self._pause = pause
 
     def send(self, post: Post, leaving: Callable[[], None] = lambda: None) -> Outcome:
@@ -106,7 +106,7 @@ class Poster:
         lost = throttled = renewed = 0
         while True:
             try:
-                reply = self._transport.post(post, leaving=leaving)
+                reply = self._carrier.post(post, leaving=leaving)
                 outcome = outcome_of(post, reply)
                 if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
                     throttled += 1
@@ -114,7 +114,7 @@ class Poster:
                     again = again and not self._pause(_seconds(reply, throttled))
                 else:
                     again = outcome.kind is Kind.NOT_PROCESSED and not renewed
-                    again = again and self._transport.renew(reply)
+                    again = again and self._carrier.renew(reply)
                     renewed = 1
             except NeverArrivedError as error:
                 outcome = Outcome(Kind.NOT_PROCESSED, str(error), "never_arrived")

@@ -20,7 +20,7 @@ from tap_qonto.writing.plan import (
     counted,
     money,
 )
-from tap_qonto.writing.post import Poster, Transport
+from tap_qonto.writing.post import Carrier, Poster
 from tap_qonto.writing.resolving import Resolving
 from tap_qonto.writing.transfer_rows import STREAM as TRANSFERS
 from tap_qonto.writing.transfers import Transfers
@@ -43,7 +43,7 @@ ORDER: Final = (TRANSFERS,)
 _logger = logging.getLogger("target-qonto")
 
 
-class Client(Transport, Questions, Protocol):
+class Client(Carrier, Questions, Protocol):
     """Answers questions, and carries requests to write."""
 
 
