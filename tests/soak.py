@@ -35,13 +35,13 @@ from tap_qonto.demo.api import Api, Response
 from tap_qonto.demo.company import Company
 from tap_qonto.demo.oauth import OAuth
 from tap_qonto.demo.server import DemoServer
-from tests import faults
-from tests.answers import unhooked
-from tests.runner import catalog_of
+from tests.kit import faults
+from tests.kit.answers import unhooked
+from tests.kit.runner import catalog_of
 
 if TYPE_CHECKING:
     from tap_qonto.demo.api import Request
-    from tests.faults import Fault
+    from tests.kit.faults import Fault
 
 Row = dict[str, Any]
 
@@ -327,7 +327,7 @@ def tap() -> None:
     """Be the tap's command, with every wait cut to 20 ms."""
     wait = time.sleep
     time.sleep = lambda seconds: wait(min(float(seconds), 0.02))
-    from tap_qonto.tap import TapQonto  # noqa: PLC0415 - after the change it must see
+    from tap_qonto.tap import TapQonto
 
     TapQonto.cli(prog_name="tap-qonto")
 

@@ -12,11 +12,10 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     │   ├── UnauthorizedError       401
     │   ├── NotReadableError        403, 404
     │   ├── FaultError              may succeed later: 429, 5xx, no whole answer
-    │   │   └── FileFaultError      the same, from the host of a file
+    │   │   ├── NotSentError        ... and the request never left this machine
+    │   │   └── FileFaultError      ... and it came from the host of a file
     │   ├── GoneError               the file does not exist (any more)
-    │   ├── ExpiredLinkError        the file host refused the link
-    │   ├── NeverArrivedError       a write that cannot have reached Qonto
-    │   └── NoReplyError            a write that may have reached Qonto; nobody knows
+    │   └── ExpiredLinkError        the file host refused the link
     ├── ListError                   a list cannot be read completely
     │   ├── UnsortedError           ... because it is not in the order asked for
     │   ├── PastTheEndError         the page lies beyond the last one
@@ -149,6 +148,10 @@ class FaultError(QontoError):
         self.retry_after = retry_after
 
 
+class NotSentError(FaultError):
+    """The request never reached Qonto: no address, no connection, no TLS."""
+
+
 class FileFaultError(FaultError):
     """The file host did not send a whole file; it may succeed later."""
 
@@ -159,14 +162,6 @@ class GoneError(QontoError):
 
 class ExpiredLinkError(QontoError):
     """The file host refused a link, most likely because its half hour is over."""
-
-
-class NeverArrivedError(QontoError):
-    """A request to write that cannot have reached Qonto: it may be sent again."""
-
-
-class NoReplyError(QontoError):
-    """A request to write without a whole answer: whether it was carried out is unknown."""
 
 
 class ListError(SentenceError):

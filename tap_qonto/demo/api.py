@@ -91,7 +91,7 @@ class Api:
             the `Content-Length` of its answer is cut.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one open question about the real API
+    def __init__(  # noqa: PLR0913 - settings, given by name
         self,
         company: Company,
         *,
@@ -185,7 +185,7 @@ class Api:
             if webhooks:
                 # This resource reports errors without an envelope.
                 body = {"detail": "", **item}
-            elif quote and refusal.status == 404:  # noqa: PLR2004 - not found
+            elif quote and refusal.status == 404:
                 body = {"errors": item, "trace_id": trace}
             return self._json(refusal.status, body, {"X-Tyk-Trace-Id": trace})
 

@@ -400,7 +400,7 @@ class Company:
             return content
 
     def _write(self, uuid: str) -> bytes:
-        from tap_qonto.demo import documents  # noqa: PLC0415 - few runs need documents
+        from tap_qonto.demo import documents
 
         formula = self.formula
         identity = formula.seed(uuid)
@@ -434,7 +434,7 @@ class Company:
         return documents.pdf([self.legal_name, str(row["file_name"])], size, identity)
 
     def _supplier_document(self, kind: str, number: int, identity: int) -> bytes:
-        from tap_qonto.demo import documents  # noqa: PLC0415 - few runs need documents
+        from tap_qonto.demo import documents
 
         invoice = invoicing.electronic_purchase(self, number)
         form = invoicing.einvoice_type(number)
@@ -447,7 +447,7 @@ class Company:
 
     def _statement(self, number: int, identity: int) -> bytes:
         """Write a statement: the balances of the account before and after the month."""
-        from tap_qonto.demo import documents  # noqa: PLC0415 - few runs need documents
+        from tap_qonto.demo import documents
 
         account = self.accounts[number // MONTHS]
         calendar = moments.months(FIRST_MONTH, MONTHS + 1)

@@ -94,9 +94,9 @@ _PLACES = (
 
 
 def _kind(number: int) -> str:
-    if number % 37 == 36:  # noqa: PLR2004 - a few freelancers, an Italian notion
+    if number % 37 == 36:
         return "freelancer"
-    return "individual" if number % 6 == 5 else "company"  # noqa: PLR2004 - one in six
+    return "individual" if number % 6 == 5 else "company"
 
 
 def _place(number: int) -> tuple[str, str, str]:
@@ -237,7 +237,7 @@ def sale(company: Company, number: int) -> Sale:
     client = formula.number("invoiced", number, min(CLIENTS, _REGULARS + number))
     country, kind = _place(client)[2], _kind(client)
     created = START + min(number, INVOICES - 1) * _STEP + formula.number("sold", number, _STEP)
-    if number % 12 == 5 and number < INVOICES:  # noqa: PLR2004 - came from another tool
+    if number % 12 == 5 and number < INVOICES:
         created = _IMPORTS[number * 3 // INVOICES]
     lines = []
     for rank in range(1 + formula.number("lines", number, 4)):
@@ -252,11 +252,11 @@ def sale(company: Company, number: int) -> Sale:
 
 def is_imported(number: int) -> bool:
     """Say whether an invoice came from another tool, which hides it from the list by default."""
-    return number % 12 == 5 and number < INVOICES - _DRAFTS  # noqa: PLR2004 - one in twelve
+    return number % 12 == 5 and number < INVOICES - _DRAFTS
 
 
 def _is_canceled(number: int) -> bool:
-    return number % 31 == 17  # noqa: PLR2004 - one in thirty-one
+    return number % 31 == 17
 
 
 def _number(sold: Sale, number: int, prefix: str = "F") -> str:
@@ -368,7 +368,7 @@ def _credit_notes_of(number: int) -> list[int]:
     """Return the numbers of the credit notes of an invoice: its own number, or none."""
     if number >= INVOICES - _DRAFTS:
         return []
-    return [number] if _is_canceled(number) or number % 25 == 9 else []  # noqa: PLR2004 - a few
+    return [number] if _is_canceled(number) or number % 25 == 9 else []
 
 
 def _has_quote(number: int) -> bool:
@@ -527,7 +527,7 @@ def quotes(company: Company) -> Iterator[Row]:
         status = "pending_approval"
         if with_invoice and _has_quote(3 * number):
             status = "approved"
-        elif number % 5 == 4:  # noqa: PLR2004 - one in five
+        elif number % 5 == 4:
             status = "canceled"
         created = max(START - DAY, sold.created - 20 * DAY - number * SECOND)
         decided = min(END, created + 8 * DAY)
@@ -568,7 +568,7 @@ def quotes(company: Company) -> Iterator[Row]:
 
 def electronic_invoice(company: Company, number: int) -> Invoice:
     """Return what the Factur-X document of a finalized client invoice says."""
-    from tap_qonto.demo import documents  # noqa: PLC0415 - few runs need documents
+    from tap_qonto.demo import documents
 
     sold, issuer = sale(company, number), _issuer(company)
     address = _address(sold.client)
@@ -808,7 +808,7 @@ def supplier_file(company: Company, number: int) -> tuple[str, str]:
 
 def electronic_purchase(company: Company, number: int) -> Invoice:
     """Return what the electronic invoice of a supplier says."""
-    from tap_qonto.demo import documents  # noqa: PLC0415 - few runs need documents
+    from tap_qonto.demo import documents
 
     bought, issuer = purchase(company, number), _issuer(company)
     name = organization.beneficiary_name(company, bought.supplier)

@@ -231,7 +231,7 @@ class Account:
 class Ledger:
     """All transactions; a position is the rank of a row among those of all accounts."""
 
-    def __init__(  # noqa: PLR0913 - a company hands over its people once, here
+    def __init__(  # noqa: PLR0913 - settings, given by name
         self,
         formula: Formula,
         accounts: Sequence[Account],
@@ -320,7 +320,7 @@ class Ledger:
     def _close(self, account: Account, room: list[int]) -> None:
         """Move what a closed account holds to the first account."""
         position = self._first[account.number + 1] - 1
-        if account.transactions < 2 or account.closes is None:  # noqa: PLR2004 - opening, closing
+        if account.transactions < 2 or account.closes is None:
             return
         rest = self._balances[position - 1]
         main = self._accounts[0]
@@ -378,7 +378,7 @@ class Ledger:
                     low, span, credit = spans[0]
                     amount = low + (share * span >> 32)
                 trades[position] = trade
-                if index >= unsettled_from and word % 5 < 3:  # noqa: PLR2004 - three in five
+                if index >= unsettled_from and word % 5 < 3:
                     state = _PENDING
                     held += 0 if credit else amount
                 elif word % 47 == 0 and not credit:
@@ -400,9 +400,9 @@ class Ledger:
             word = words[position]
             moment = self.settled(position)
             kind = word % 16
-            if states[position] != _COMPLETED or kind < 10:  # noqa: PLR2004 - ten in sixteen
+            if states[position] != _COMPLETED or kind < 10:
                 later = 1 + word % 90_000
-            elif kind < 15:  # noqa: PLR2004 - five in sixteen
+            elif kind < 15:
                 later = DAY + word % (20 * DAY)
             else:
                 later = 60 * DAY + word % (300 * DAY)
@@ -751,7 +751,7 @@ def _logo(name: str) -> Row:
 def _vat_lines(cents: int, vat: int, rate: int, word: int) -> Row:
     """Split the VAT of a row; most rows carry text as documented, one in eight carries numbers."""
     parts = [(vat, cents - vat)]
-    if word % 17 == 0 and cents > 1_000:  # noqa: PLR2004 - too small to split below ten euros
+    if word % 17 == 0 and cents > 1_000:
         parts = [(vat // 3, (cents - vat) // 3), (vat - vat // 3, cents - vat - (cents - vat) // 3)]
     percent = rate // 10 if rate % 10 == 0 else rate / 10
     if word % 8 == 0:

@@ -305,7 +305,7 @@ def beneficiary_name(company: Company, number: int) -> str:
 
 
 def _is_german(payee: int) -> bool:
-    return payee % 9 == 8  # noqa: PLR2004 - one in nine
+    return payee % 9 == 8
 
 
 def beneficiary_iban(number: int) -> str:

@@ -235,7 +235,7 @@ def _unsettled_transfers(company: Company) -> Iterator[Row]:
     reasons = ("debit_account_insufficient_funds", "beneficiary_bic_invalid")
     for rank in range(64):
         number = _FIRST_SINGLE + rank
-        under_way = rank >= 56  # noqa: PLR2004 - the last eight
+        under_way = rank >= 56
         created = START + rank * 11 * DAY + formula.number("single", rank, DAY)
         status = ("declined", "canceled")[rank % 2]
         if under_way:
@@ -276,7 +276,7 @@ def bulk_transfers(company: Company) -> Iterator[Row]:
         if any(one is None for one in settled):
             continue
         moment = max(one.moment for one in settled if one is not None)
-        failed = rank % 6 == 5  # noqa: PLR2004 - two a year
+        failed = rank % 6 == 5
         results: list[Row] = [
             {
                 "client_transfer_id": f"paie-{rank + 1}-{number % EMPLOYEES + 1}",
@@ -363,7 +363,7 @@ def _collections() -> Iterator[tuple[int, int, int]]:
         first = _signed(subscription) + 20 * DAY
         days = 30 if subscription % 3 else 91
         for run, moment in enumerate(range(first, END - 2 * DAY, days * DAY)):
-            if run < 12:  # noqa: PLR2004 - contracts of twelve debits
+            if run < 12:
                 yield 100 * subscription + run, subscription, moment
 
 
@@ -417,7 +417,7 @@ def direct_debit_subscriptions(company: Company) -> Iterator[Row]:
     for number in range(_SUBSCRIPTIONS):
         runs = done.get(number, [])
         days = 30 if number % 3 else 91
-        complete = len(runs) == 12  # noqa: PLR2004 - contracts of twelve debits
+        complete = len(runs) == 12
         status = "completed" if complete else "in_progress"
         if number >= _SUBSCRIPTIONS - 2:
             status = "pending_mandate_signature"

@@ -53,7 +53,7 @@ class PaymentLinkPayments(
         try:
             yield from self.numbered(query, context)
         except NotReadableError as error:
-            if error.status != 404:  # noqa: PLR2004 - the link was deleted meanwhile
+            if error.status != 404:  # noqa: PLR2004 - not found
                 raise
 
     @override

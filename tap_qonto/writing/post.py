@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from tap_qonto.api.answers import UNREADABLE, Problem
-from tap_qonto.api.errors import CredentialError, NeverArrivedError, NoReplyError
-from tap_qonto.api.network import retry_after_of
+from tap_qonto.api.answers import UNREADABLE, Problem, retry_after_of
+from tap_qonto.api.errors import CredentialError, FaultError, NotSentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tap_qonto.api.answers import Reply
     from tap_qonto.api.pages import Post
@@ -36,23 +35,21 @@ _PROOF_CODES = "vop_proof_token_"
 
 
 class Carrier(Protocol):
-    """What carries requests to write: the client."""
+    """What carries requests: the transport."""
 
-    def post(self, post: Post, *, leaving: Callable[[], None] = ...) -> Reply:
-        """Send a request once, and return whatever was answered.
-
-        Args:
-            post: The request.
-            leaving: Is called when all waiting is over, right before the first byte leaves.
-
-        Raises:
-            NeverArrivedError: If no byte can have reached Qonto.
-            NoReplyError: If there is no whole answer, though the request may have arrived.
-            CredentialError: If there are no credentials to send it with; nothing was sent.
-        """
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        leaving: Callable[[], None],
+    ) -> Reply:
+        """Send a request once, and return whatever was answered."""
 
     def renew(self, reply: Reply) -> bool:
-        """Renew credentials that were refused; return whether another try is worth it."""
+        """Renew credentials that were refused; return whether another attempt is worth it."""
 
 
 class Kind(Enum):
@@ -106,7 +103,9 @@ class Poster:
         lost = throttled = renewed = 0
         while True:
             try:
-                reply = self._carrier.post(post, leaving=leaving)
+                reply = self._carrier.send(
+                    "POST", post.path, headers=_headers(post), body=post.body, leaving=leaving
+                )
                 outcome = outcome_of(post, reply)
                 if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
                     throttled += 1
@@ -116,11 +115,11 @@ class Poster:
                     again = outcome.kind is Kind.NOT_PROCESSED and not renewed
                     again = again and self._carrier.renew(reply)
                     renewed = 1
-            except NeverArrivedError as error:
+            except NotSentError as error:
                 outcome = Outcome(Kind.NOT_PROCESSED, str(error), "never_arrived")
                 lost += 1
                 again = lost < NEVER_ARRIVED_TRIES and not self._pause(2.0 ** (lost - 1))
-            except NoReplyError as error:
+            except FaultError as error:
                 return Outcome(Kind.UNKNOWN, str(error), "no_answer")
             except CredentialError as error:
                 return Outcome(Kind.NOT_PROCESSED, str(error), "no_credentials")
@@ -128,11 +127,18 @@ class Poster:
                 return outcome
 
 
+def _headers(post: Post) -> dict[str, str]:
+    headers = {"Content-Type": post.content_type}
+    if post.key:
+        headers["X-Qonto-Idempotency-Key"] = post.key
+    return headers
+
+
 def outcome_of(post: Post, reply: Reply) -> Outcome:
     """Return what an answer means for the request. Pure."""
     status = reply.status
     body = _decoded(reply.body)
-    problem = Problem.of(reply)
+    problem = Problem.of(reply.headers, reply.body)
     reason = f"POST {post.path} answered {status}{problem}"
     code = problem.code or str(status)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
@@ -183,5 +189,5 @@ def _decoded(body: bytes) -> Any:
 
 def _seconds(reply: Reply, tries: int) -> float:
     """Return the seconds to wait after a 429: what Qonto asks, else what its window lasts."""
-    asked = retry_after_of(reply.headers)
+    asked = retry_after_of(reply.headers, reply.at)
     return min(60.0, 5.0 * 2.0 ** (tries - 1)) if asked is None else asked

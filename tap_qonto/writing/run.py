@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from tap_qonto.api.errors import RowsRefusedError, UnsettledError
 from tap_qonto.api.redaction import printable
 from tap_qonto.writing.acting import Acting
-from tap_qonto.writing.lookups import Questions, read_organization
+from tap_qonto.writing.lookups import read_organization
 from tap_qonto.writing.plan import (
     SETTLED,
     WITHIN_LIMITS,
@@ -20,7 +20,7 @@ from tap_qonto.writing.plan import (
     counted,
     money,
 )
-from tap_qonto.writing.post import Carrier, Poster
+from tap_qonto.writing.post import Poster
 from tap_qonto.writing.resolving import Resolving
 from tap_qonto.writing.transfer_rows import STREAM as TRANSFERS
 from tap_qonto.writing.transfers import Transfers
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from tap_qonto.singer.stop import Stop
     from tap_qonto.writing.files import Files
     from tap_qonto.writing.journal import Entry, Journal
-    from tap_qonto.writing.lookups import Organization
+    from tap_qonto.writing.lookups import Organization, Questions
     from tap_qonto.writing.plan import Item
+    from tap_qonto.writing.post import Carrier
     from tap_qonto.writing.results import Results
     from tap_qonto.writing.rows import Inbox
 
@@ -41,10 +42,6 @@ ORDER: Final = (TRANSFERS,)
 """Streams in the order of their work, whatever the order of their arrival."""
 
 _logger = logging.getLogger("target-qonto")
-
-
-class Client(Carrier, Questions, Protocol):
-    """Answers questions, and carries requests to write."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,8 @@ class World:
     """What a run acts on.
 
     Attributes:
-        client: Qonto.
+        client: Answers questions.
+        carrier: Carries requests to write.
         files: Reads the files that rows name.
         journal_of: Opens the journal of an organization.
         results: Writes result rows.
@@ -80,7 +78,8 @@ class World:
         pause: Waits for a number of seconds; returns whether the run was asked to stop.
     """
 
-    client: Client
+    client: Questions
+    carrier: Carrier
     files: Files
     journal_of: Callable[[Organization], Journal]
     results: Results
@@ -112,7 +111,7 @@ def carry_out(inbox: Inbox, terms: Terms, world: World) -> bool:
     with world.journal_of(organization) as journal:
         desk = Desk(
             client=world.client,
-            poster=Poster(world.client, pause=world.pause),
+            poster=Poster(world.carrier, pause=world.pause),
             journal=journal,
             files=world.files,
             organization=organization,

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tap_qonto.api.answers import Reply
 from tap_qonto.api.errors import (
-    NeverArrivedError,
-    NoReplyError,
+    FaultError,
     NotReadableError,
+    NotSentError,
     SentenceError,
     StoppedError,
 )
 from tap_qonto.api.instants import from_datetime
-from tap_qonto.api.pages import Page
+from tap_qonto.api.pages import Page, Post
 from tap_qonto.singer.stop import Stop
 from tap_qonto.writing.files import Files
 from tap_qonto.writing.journal import Entry, Journal
@@ -33,10 +33,10 @@ from tap_qonto.writing.run import Terms, World, carry_out
 from tap_qonto.writing.transfer_rows import READER, STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from tap_qonto.api.pages import Post, Query
+    from tap_qonto.api.pages import Query
     from tap_qonto.writing.lookups import Organization
 
 Row = dict[str, Any]
@@ -198,8 +198,17 @@ class Bank:
         self.renewals -= 1
         return self.renewals >= 0
 
-    def post(self, post: Post, *, leaving: Callable[[], None] = lambda: None) -> Reply:
+    def send(
+        self,
+        _method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        leaving: Callable[[], None],
+    ) -> Reply:
         """Do what a request asks for, or what the test wants to happen instead."""
+        post = Post(path, body, headers.get("X-Qonto-Idempotency-Key", ""))
         leaving()
         self.requests.append(("POST", post.path))
         self.clock()
@@ -325,7 +334,7 @@ def answer(status: int, body: Any = b"", **headers: str) -> Reply:
     """Return an answer."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, named, data, "Bearer token")
+    return Reply(status, named, data, 0.0, "Bearer token")
 
 
 def refusal(status: int, code: str) -> Reply:
@@ -346,7 +355,7 @@ def lose_answer(_bank: Bank, _post: Post, work: Callable[[], Reply]) -> Reply:
     """Do the work and cut the answer off."""
     work()
     msg = "the connection broke"
-    raise NoReplyError(msg)
+    raise FaultError(msg)
 
 
 def fail_after(_bank: Bank, _post: Post, work: Callable[[], Reply]) -> Reply:
@@ -358,13 +367,13 @@ def fail_after(_bank: Bank, _post: Post, work: Callable[[], Reply]) -> Reply:
 def lose_request(_bank: Bank, _post: Post, _work: Callable[[], Reply]) -> Reply:
     """Do nothing and close the connection."""
     msg = "the connection broke"
-    raise NoReplyError(msg)
+    raise FaultError(msg)
 
 
 def refuse_connection(_bank: Bank, _post: Post, _work: Callable[[], Reply]) -> Reply:
     """Refuse the connection."""
     msg = "the connection was refused"
-    raise NeverArrivedError(msg)
+    raise NotSentError(msg)
 
 
 def work_on(seconds: float, timeout: float = 20.0) -> Any:
@@ -374,7 +383,7 @@ def work_on(seconds: float, timeout: float = 20.0) -> Any:
         bank.work_late(post.key, json.loads(post.body), seconds)
         bank.now += timeout
         msg = "not complete within request_timeout"
-        raise NoReplyError(msg)
+        raise FaultError(msg)
 
     return fault
 
@@ -434,17 +443,17 @@ class DyingBank:
     def __init__(self, bank: Bank, at: Callable[[str], None]) -> None:
         self._bank = bank
         self._at = at
-        self.get, self.page, self.renew = bank.get, bank.page, bank.renew
+        self.renew = bank.renew
 
-    def post(self, post: Post, *, leaving: Callable[[], None] = lambda: None) -> Reply:
-        self._at(f"before POST {post.path}")
+    def send(self, method: str, path: str, *, leaving: Callable[[], None], **options: Any) -> Reply:
+        self._at(f"before POST {path}")
 
         def left() -> None:
             leaving()
-            self._at(f"while POST {post.path} leaves")
+            self._at(f"while POST {path} leaves")
 
-        reply = self._bank.post(post, leaving=left)
-        self._at(f"after POST {post.path}")
+        reply = self._bank.send(method, path, leaving=left, **options)
+        self._at(f"after POST {path}")
         return reply
 
 
@@ -506,7 +515,8 @@ def run(
     results = folder / "results"
     before = set(results.glob("*/*.jsonl"))
     world = World(
-        client=DyingBank(bank, here),
+        client=bank,
+        carrier=DyingBank(bank, here),
         files=Files(lambda: (_ for _ in ()).throw(AssertionError)),
         journal_of=journal_of,
         results=Results(str(results), f"run-{len(before):04}"),

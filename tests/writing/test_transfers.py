@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.writing.bank import Bank, row, run
 
@@ -27,4 +27,3 @@ def test_a_plan_sends_nothing_and_an_approved_run_sends_each_row_once(
     assert (again.exit_code, again.settled) == (0, True), again.log
     assert set(again.statuses.values()) == {"already_sent"}
     assert bank.paid() == {"Invoice 1": 1, "Invoice 2": 1}
-    print(shown.log, done.log, again.log)
