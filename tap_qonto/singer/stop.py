@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tap_qonto.api.errors import StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+_SLICE = 0.2
+"""Seconds after which a pause looks whether it has been asked to end."""
 
 
 class Stop:
-    """Whether a signal has asked the run to stop."""
+    """Whether a signal has asked the run to stop.
 
-    def __init__(self) -> None:
+    Args:
+        sleep: Waits for a number of seconds.
+    """
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self.signum: int | None = None
         """Number of the first signal."""
         self._finishing = False
-        self._asked = threading.Event()
+        self._sleep = sleep
 
     def ask(self, signum: int) -> None:
         """Ask the run to stop; called by the handler of the signal.
@@ -28,7 +35,6 @@ class Stop:
             StoppedError: If it may stop at once.
         """
         self.signum = self.signum or signum
-        self._asked.set()
         if not self._finishing:
             raise StoppedError(self.signum)
 
@@ -42,8 +48,11 @@ class Stop:
             self._finishing = False
 
     def pause(self, seconds: float) -> bool:
-        """Wait for so many seconds; return at once, and True, if the run was asked to stop."""
-        return self._asked.wait(max(0.0, seconds))
+        """Wait for so many seconds; return soon, and True, if the run was asked to stop."""
+        while seconds > 0 and self.signum is None:
+            self._sleep(min(seconds, _SLICE))
+            seconds -= _SLICE
+        return self.signum is not None
 
     def check(self) -> None:
         """Stop if that was asked for in the meantime.
