@@ -14,7 +14,7 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Company
 from tests.kit.meltano_project import NOBODY, Project, project, rows_read
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def clone() -> Project:
 def schedule(clone: Project, package: str, *command: str, env: dict[str, str]) -> str:
     """Run a command of a scheduler, which is installed for it alone, and return its log."""
     finished = subprocess.run(
-        ["uv", "run", "--no-project", "--isolated", "--with", package, *command],  # noqa: S607 - any uv
+        ["uv", "run", "--no-project", "--isolated", "--with", package, *command],
         cwd=clone.root,
         env=os.environ
         | {
