@@ -88,6 +88,17 @@ class Connection:
         )
 
     @cached_property
+    def files(self) -> FileHost:
+        """Downloads files by their links."""
+        return FileHost(
+            timeout=float(self._config["request_timeout"]),
+            connections=self._config["concurrency"],
+            slots=self.transport.slots,
+            headers={"User-Agent": self._user_agent},
+            adapter=self._demo[1] if self._demo else None,
+        )
+
+    @cached_property
     def archive(self) -> Archive:
         """Fetches and stores the documents of this run.
 
@@ -96,17 +107,10 @@ class Connection:
         """
         config = self._config
         path = config.get("attachments_path")
-        files = FileHost(
-            timeout=float(config["request_timeout"]),
-            connections=config["concurrency"],
-            slots=self.transport.slots,
-            headers={"User-Agent": self._user_agent},
-            adapter=self._demo[1] if self._demo else None,
-        )
         storage = storage_at(path) if path else None
         return Archive(
             self.client,
-            files,
+            self.files,
             storage,
             largest=config["attachments_max_bytes"],
             machine=self._machine,

@@ -32,6 +32,7 @@ from tap_qonto.singer.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     import click
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 ConfigInput = _ConfigInput
 """What ``--config`` hands to `invoke`; the only private name that leaves this file."""
 
-_OBJECTS_BETWEEN_COLLECTIONS = 20_000
+OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 _COLUMN = len(("properties", "name"))
 """Length of a breadcrumb that leads to a column."""
@@ -59,6 +60,10 @@ class SdkPlugin(PluginBase):
 
     machine: ClassVar[Machine] = Machine()
     """Clock, patience and limits of every run; a test gives another one to a subclass."""
+    refused: ClassVar[int] = 1
+    """Exit code if settings or input cannot be used."""
+    again: ClassVar[str] = "the next run goes on from the last state"
+    """What the next run does after one that was stopped."""
 
     def __init__(self, *, config: Any = None, **options: Any) -> None:
         if isinstance(config, dict):
@@ -103,12 +108,17 @@ class SdkPlugin(PluginBase):
         return errors
 
     @classmethod
+    def one_sentence(cls) -> AbstractContextManager[None]:
+        """End the process with one sentence on the log instead of a traceback."""
+        return one_sentence(cls.name, cls.machine.exit, refused=cls.refused, again=cls.again)
+
+    @classmethod
     @override
     def cb_config(
         cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
     ) -> ConfigInput:
         # The SDK ends with a traceback over a file that is missing or no JSON.
-        with one_sentence(cls.name, cls.machine.exit):
+        with cls.one_sentence():
             merged = ConfigInput()
             for source in value:
                 if source == "ENV":
@@ -173,13 +183,13 @@ class SdkTap(SdkPlugin, Tap):
     @classmethod
     @override
     def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
-        with one_sentence(cls.name, cls.machine.exit):
+        with cls.one_sentence():
             super().cb_discover(ctx, param, value)
 
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        with one_sentence(cls.name, cls.machine.exit):
+        with cls.one_sentence():
             super().cb_test(ctx, param, value)
 
     @classmethod
@@ -194,7 +204,7 @@ class SdkTap(SdkPlugin, Tap):
         catalog: IO[str] | None = None,
     ) -> None:
         config = config or ConfigInput()
-        with one_sentence(cls.name, cls.machine.exit):
+        with cls.one_sentence():
             if about:
                 cls.print_about(about_format)
                 return
@@ -206,7 +216,7 @@ class SdkTap(SdkPlugin, Tap):
             )
             # Rows are many objects and no cycles: looking for those costs a tenth of the run.
             gc.freeze()
-            gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+            gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
             tap.run()
 
     def run(self) -> None:

@@ -16,7 +16,6 @@ from singer_sdk.sinks import RecordSink
 from typing_extensions import override
 
 from tap_qonto.api.errors import RowsRefusedError, SentenceError
-from tap_qonto.singer.endings import one_sentence
 from tap_qonto.singer.lines import MessageReader
 from tap_qonto.singer.sdk import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
 from tap_qonto.singer.stop import Stop
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from singer_sdk.sinks import Sink
-
-_REFUSED = 2
-"""Exit code if settings or input cannot be used."""
-
-_AGAIN = "run again: what was sent is found and not sent twice"
 
 
 class _Collector(RecordSink):
@@ -60,6 +54,8 @@ class _Collector(RecordSink):
 class SdkTarget(SdkPlugin, Target):
     """A target that collects its whole input and then acts once."""
 
+    refused = 2
+    again = "run again: what was sent is found, and not sent twice"
     message_reader_class = MessageReader
     _MAX_RECORD_AGE_IN_MINUTES = float("inf")  # or the SDK would drain, and write a STATE
 
@@ -139,12 +135,6 @@ class SdkTarget(SdkPlugin, Target):
 
     @classmethod
     @override
-    def cb_config(cls, *arguments: Any) -> ConfigInput:
-        with one_sentence(cls.name, cls.machine.exit, refused=_REFUSED, again=_AGAIN):
-            return cls.merged_config(*arguments)
-
-    @classmethod
-    @override
     def invoke(
         cls,
         *,
@@ -154,7 +144,7 @@ class SdkTarget(SdkPlugin, Target):
         file_input: IO[str] | None = None,
     ) -> None:
         config = config or ConfigInput()
-        with one_sentence(cls.name, cls.machine.exit, refused=_REFUSED, again=_AGAIN):
+        with cls.one_sentence():
             if about:
                 cls.print_about(about_format)
                 return
