@@ -363,16 +363,20 @@ def problems(
             )
     if config.get("environment") == "sandbox" and not config.get("staging_token"):
         yield "Set staging_token, which the sandbox wants with every request"
+    if config.get("transaction_statuses") == []:
+        yield "Set transaction_statuses to at least one status, or leave it out"
+    if config.get("bank_account_ids") == []:
+        yield "Set bank_account_ids to at least one ID, or leave it out to read all accounts"
+
+
+def limit_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each limit of the target that is no amount."""
     for name in ("max_transfer", "max_total"):
         if isinstance(config.get(name), str):
             try:
                 cents(config, name)
             except ValueError:
                 yield f"Set {name} to an amount in EUR with a dot, such as 1500.00"
-    if config.get("transaction_statuses") == []:
-        yield "Set transaction_statuses to at least one status, or leave it out"
-    if config.get("bank_account_ids") == []:
-        yield "Set bank_account_ids to at least one ID, or leave it out to read all accounts"
 
 
 def type_errors(config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:

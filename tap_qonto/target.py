@@ -17,7 +17,15 @@ from tap_qonto.api.redaction import printable
 from tap_qonto.auth.credentials import check_credentials, state_path
 from tap_qonto.auth.keys import ApiKey
 from tap_qonto.connection import Connection
-from tap_qonto.settings import TARGET_SETTINGS, amounts, cents, numbers, problems, type_errors
+from tap_qonto.settings import (
+    TARGET_SETTINGS,
+    amounts,
+    cents,
+    limit_problems,
+    numbers,
+    problems,
+    type_errors,
+)
 from tap_qonto.singer.sdk_target import SdkTarget
 
 if TYPE_CHECKING:
@@ -178,6 +186,7 @@ class TargetQonto(SdkTarget):
     @override
     def faults(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
         errors = [*problems(config, known, self.name), *type_errors(config, known)]
+        errors += limit_problems(config)
         if config.get("environment") != "demo" and not errors:
             errors += filter(None, [check_credentials(config)])
         if not errors:

@@ -57,8 +57,8 @@ class MessageReader(GenericSingerReader[bytes]):
             if not line.strip():
                 continue
             message = self.deserialize_json(line)
-            kind = message.get("type")
-            callback = callbacks.get(kind) if isinstance(kind, str) else None
+            kind = str(message.get("type"))
+            callback = callbacks.get(kind)
             if callback is None:
                 msg = f"Line {self._number} of the input is no Singer message. Nothing was sent"
                 raise RowsRefusedError(msg)

@@ -135,7 +135,7 @@ class SdkTarget(SdkPlugin, Target):
 
     @classmethod
     @override
-    def invoke(
+    def invoke(  # type: ignore[override]
         cls,
         *,
         about: bool = False,

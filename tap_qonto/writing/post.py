@@ -29,6 +29,9 @@ NEVER_ARRIVED_TRIES = 4
 THROTTLED_TRIES = 6
 """How often a request that was throttled is sent in all."""
 
+_LONGEST = 600.0
+"""Seconds that a server may ask to wait; Qonto's longest window."""
+
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 _PROOF_CODES = "vop_proof_token_"
@@ -190,4 +193,4 @@ def _decoded(body: bytes) -> Any:
 def _seconds(reply: Reply, tries: int) -> float:
     """Return the seconds to wait after a 429: what Qonto asks, else what its window lasts."""
     asked = retry_after_of(reply.headers, reply.at)
-    return min(60.0, 5.0 * 2.0 ** (tries - 1)) if asked is None else asked
+    return min(60.0, 5.0 * 2.0 ** (tries - 1)) if asked is None else min(asked, _LONGEST)

@@ -6,7 +6,6 @@ It answers where the target's client would, so that a test can stop a run betwee
 from __future__ import annotations
 
 import json
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from tap_qonto.writing.run import Terms, World, carry_out
 from tap_qonto.writing.transfer_rows import READER, STREAM
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
