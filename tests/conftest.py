@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,17 @@ def server(api: Api) -> Iterator[DemoServer]:
 def config(server: DemoServer) -> dict[str, Any]:
     """Settings that read from that server."""
     return config_for(server)
+
+
+@pytest.fixture
+def postgres_url() -> str:
+    """Where a PostgreSQL server listens that the test may fill."""
+    url = os.environ.get("TEST_POSTGRES_URL")
+    if not url:
+        if os.environ.get("CI"):
+            pytest.fail("TEST_POSTGRES_URL is not set")
+        pytest.skip("`.ci/run slow` starts the PostgreSQL server that this needs")
+    return url
 
 
 class Clock:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -114,16 +113,11 @@ def test_duckdb_has_a_changed_transaction_once(world: World) -> None:
 
 
 @pytest.fixture
-def postgres() -> Iterator[tuple[str, Connection]]:
-    url = os.environ.get("TEST_POSTGRES_URL")
-    if not url:
-        if os.environ.get("CI"):
-            pytest.fail("TEST_POSTGRES_URL is not set")
-        pytest.skip("`.ci/run slow` starts the PostgreSQL server that this needs")
-    engine = sqlalchemy.create_engine(url)
+def postgres(postgres_url: str) -> Iterator[tuple[str, Connection]]:
+    engine = sqlalchemy.create_engine(postgres_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("drop schema if exists qonto cascade")
-        yield url, connection
+        yield postgres_url, connection
     engine.dispose()
 
 
