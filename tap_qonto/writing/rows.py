@@ -27,8 +27,8 @@ _PLAIN_AMOUNT = re.compile(r"\d+(\.\d+)?")
 _LARGEST = Decimal(10) ** 12
 """EUR that no transfer reaches; what is larger is a mistake in units."""
 
-_SHORT = 5
-"""Letters of a column up to which one wrong letter is a misspelling; above, two are."""
+_LONG = 9
+"""Letters of a word from which on two may be wrong in a misspelling of it, else one."""
 
 
 class Row(Protocol):
@@ -301,17 +301,25 @@ def _is_line(text: str) -> bool:
 
 def misspelt(name: str, known: Iterable[str]) -> str | None:
     """Return the known column that an unknown one looks like, or None."""
-    letters = _letters(name)
+    words = _words(name)
     for column in sorted(known):
-        meant = _letters(column)
-        allowed = 1 if len(meant) <= _SHORT else 2
-        if abs(len(letters) - len(meant)) <= allowed and _distance(letters, meant) <= allowed:
+        meant = column.split("_")
+        if len(words) == len(meant):
+            alike = all(map(_looks_like, words, meant))
+        else:
+            alike = _distance("".join(words), "".join(meant)) <= 1
+        if alike:
             return column
     return None
 
 
-def _letters(name: str) -> str:
-    return "".join(filter(str.isalnum, name.casefold()))
+def _words(name: str) -> list[str]:
+    """Return the words of a column, whether they are joined by signs or by capitals."""
+    return re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).casefold())
+
+
+def _looks_like(word: str, meant: str) -> bool:
+    return _distance(word, meant) <= (2 if len(meant) >= _LONG else 1)
 
 
 def _distance(one: str, other: str) -> int:
