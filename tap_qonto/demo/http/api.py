@@ -6,14 +6,16 @@ import itertools
 from typing import TYPE_CHECKING, Literal
 
 from tap_qonto.demo.http.access import Access
+from tap_qonto.demo.http.commands import Commands
 from tap_qonto.demo.http.desk import Desk
 from tap_qonto.demo.http.endpoints import resolve
 from tap_qonto.demo.http.filehost import FileHost
 from tap_qonto.demo.http.lists import Lists
 from tap_qonto.demo.http.messages import NO_ROUTE, RefusalError, Request, Response, answer
-from tap_qonto.demo.http.rules import ReadingRules, StatusReading, bounds_of
+from tap_qonto.demo.http.rules import ReadingRules, StatusReading, Writing, bounds_of
 from tap_qonto.demo.http.transactions import Transactions
-from tap_qonto.demo.world.moments import now_utc
+from tap_qonto.demo.world.agenda import advance
+from tap_qonto.demo.world.moments import SECOND, now_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,9 @@ class Api:
             is obeyed. Tests change the world or inject faults here: a hook that raises a
             `ConnectionError` resets the connection, and a body in parts that is shorter than
             the `Content-Length` of its answer is cut.
+        after: Called with every request and its answer, once the work is done; the first one that
+            returns another answer is obeyed. A hook that raises a `ConnectionError` lets the
+            answer get lost.
     """
 
     def __init__(  # noqa: PLR0913 - each is one open question about the real API
@@ -52,6 +57,7 @@ class Api:
         clock: Callable[[], datetime] = now_utc,
         oauth: OAuth | None = None,
         organization_required: bool = False,
+        writing: Writing | None = None,
     ) -> None:
         """Set the rules.
 
@@ -71,9 +77,11 @@ class Api:
             oauth: Checks `Bearer` tokens, and answers below `/oauth2/`.
             organization_required: Whether a `Bearer` token is a user's, which must name the
                 organization in `X-Qonto-Organization-Id`.
+            writing: How commands are carried out where Qonto's documents leave it open.
         """
         self.company = company
         self.before: list[Callable[[Request], Response | None]] = []
+        self.after: list[Callable[[Request, Response], Response | None]] = []
         self._access = Access(
             company.organization_id,
             authorization=authorization,
@@ -81,12 +89,16 @@ class Api:
             oauth=oauth,
             organization_required=organization_required,
         )
+        writing = writing or Writing()
         rules = ReadingRules(
-            bounds_of(bounds, bounds_unit), ceiling, count == "capped", page_limit, status_reading
-        )
+            bounds_of(bounds, bounds_unit), ceiling, count == "capped", page_limit,
+            status_reading, int(writing.list_delay * SECOND),
+        )  # fmt: skip
         files = FileHost(company, clock)
-        lists = Lists(company, rules, files)
-        self.desk = Desk(company, clock, lists, Transactions(company, rules, lists, files), files)
+        lists = Lists(company, rules, files, clock)
+        transactions = Transactions(company, rules, lists, files)
+        self.desk = Desk(company, clock, lists, transactions, files, writing)
+        self._commands = Commands(self.desk)
         self._traces = itertools.count()
 
     def __call__(self, request: Request) -> Response:
@@ -95,6 +107,12 @@ class Api:
             found = hook(request)
             if found is not None:
                 return found
+        response = self._served(request)
+        for last in tuple(self.after):
+            response = last(request, response) or response
+        return response
+
+    def _served(self, request: Request) -> Response:
         if request.path.startswith("/files/"):
             return self.desk.files.answer(request)
         return self._access.before_all(request) or self._answer(request)
@@ -106,7 +124,11 @@ class Api:
             return NO_ROUTE
         try:
             endpoint = self._admitted(request, endpoints)
+            if request.method != "GET":
+                return self._commands.run(endpoint, request, ids)
             with self.company.lock:
+                self.company.refresh()
+                advance(self.company, self.desk.now)
                 return answer(200, endpoint.answer(self.desk, request, *ids))
         except RefusalError as refusal:
             return self._refused(path, refusal)
@@ -121,7 +143,6 @@ class Api:
     def _refused(self, path: str, refusal: RefusalError) -> Response:
         trace = self.company.formula.uuid("trace", next(self._traces))
         body: Row = {"errors": [refusal.item], "trace_id": trace}
-        if path.startswith("/webhook_subscriptions"):
-            # This resource reports errors without an envelope.
-            body = {"detail": "", **refusal.item}
+        if refusal.flat or path.startswith("/webhook_subscriptions"):
+            body = {**refusal.item, "trace_id": trace}
         return answer(refusal.status, body, {"X-Tyk-Trace-Id": trace})

@@ -13,6 +13,7 @@ from tap_qonto.demo.world import moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
     from tap_qonto.demo.http.filehost import FileHost
     from tap_qonto.demo.http.rules import ReadingRules
@@ -84,9 +85,16 @@ def check_floor(values: Mapping[str, Any]) -> None:
 class Lists:
     """Answers lists of a company from its collections."""
 
-    def __init__(self, company: Company, rules: ReadingRules, files: FileHost) -> None:
+    def __init__(
+        self,
+        company: Company,
+        rules: ReadingRules,
+        files: FileHost,
+        clock: Callable[[], datetime],
+    ) -> None:
         """Answer by these rules, with links to `files`."""
         self._company = company
+        self._clock = clock
         self._rules = rules
         self._files = files
         self._remembered: OrderedDict[tuple[object, ...], list[Any]] = OrderedDict()
@@ -100,7 +108,7 @@ class Lists:
         values = asked(listing, request)
         if listing.collection == "international_beneficiaries":
             _check_currency(values)
-        rows = self._selected(listing, values, parent)
+        rows = self._visible(self._selected(listing, values, parent))
         if not listing.paged:
             return {listing.envelope: rows}
         shown, meta = self.page(listing, values, len(rows))
@@ -110,6 +118,17 @@ class Lists:
         if listing.meta != "none":
             body["meta"] = meta
         return body
+
+    def _visible(self, rows: list[Row]) -> list[Row]:
+        """Return the rows that are old enough to be listed."""
+        if not self._rules.delay:
+            return rows
+        latest = moments.of(self._clock()) - self._rules.delay
+        return [
+            row
+            for row in rows
+            if row.get("created_at") is None or moments.parse(row["created_at"]) <= latest
+        ]
 
     def _selected(
         self, listing: Listing, values: Mapping[str, Any], parent: str | None
