@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_qonto import __version__
 from tap_qonto.api.client import Client
+from tap_qonto.api.errors import InputError
 from tap_qonto.api.files import FileHost
 from tap_qonto.api.pace import RateLimit
 from tap_qonto.api.transport import Transport
@@ -122,9 +123,14 @@ class Connection:
         if self._config["environment"] != "demo" or self._config.get("api_url"):
             return None
         # Only the demo pays for these.
-        from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter
+        from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, WorldFileError
 
-        return DEMO_API_URL, DemoAdapter(Api(Company(self._config["demo_organization"])))
+        try:
+            company = Company(self._config["demo_organization"], path=self._config.get("demo_path"))
+        except WorldFileError as error:
+            msg = f"demo_path cannot be used: {error}"
+            raise InputError(msg) from None
+        return DEMO_API_URL, DemoAdapter(Api(company))
 
     def secrets(self) -> frozenset[str]:
         """Return the tokens of this run, which must never be written anywhere."""

@@ -100,6 +100,13 @@ _CONNECTION = (
         description="Name of the demo company; each name makes another company.",
     ),
     th.Property(
+        "demo_path",
+        th.StringType,
+        title="Demo path",
+        description="File that keeps what is written to the demo company, for the tap and the "
+        "target alike. Unset: it is forgotten at the end of the run.",
+    ),
+    th.Property(
         "staging_token",
         th.StringType,
         secret=True,
