@@ -2,7 +2,7 @@
 
 The SDK's targets fill warehouses: they write while they read, in several threads, and write what
 is left when a signal stops them. This one collects rows, and acts once, when the input has ended.
-Like `tap_qonto.singer.sdk`, the one file beside it that knows private names of the SDK.
+See `tap_qonto.singer.sdk`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from tap_qonto.api.errors import RowsRefusedError, SentenceError
 from tap_qonto.singer.lines import MessageReader
-from tap_qonto.singer.sdk import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
+from tap_qonto.singer.sdk_plugin import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
 from tap_qonto.singer.stop import Stop
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class SdkTarget(SdkPlugin, Target):
         about: bool = False,
         about_format: str | None = None,
         config: ConfigInput | None = None,
-        file_input: IO[str] | None = None,
+        file_input: IO[Any] | None = None,
     ) -> None:
         config = config or ConfigInput()
         with cls.one_sentence():

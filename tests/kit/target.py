@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_qonto.machine import Machine
-from tap_qonto.singer.sdk import ConfigInput
+from tap_qonto.singer.sdk_plugin import ConfigInput
 from tap_qonto.target import TargetQonto
 from tests.kit.runner import captured
 
@@ -87,7 +87,10 @@ def messages(
 
 
 def load(
-    text: str | bytes, config: Mapping[str, Any] | None = None, *, machine: Machine | None = None
+    text: str | bytes | io.BytesIO,
+    config: Mapping[str, Any] | None = None,
+    *,
+    machine: Machine | None = None,
 ) -> Loaded:
     """Run the target in this process, as its command does, errors and exit code included.
 
@@ -102,11 +105,12 @@ def load(
 
     Target.machine = replace(machine or Machine(), exit=sys.exit)
     data = text.encode() if isinstance(text, str) else text
+    lines = io.BytesIO(data) if isinstance(data, bytes) else data
     with captured() as seen:
         try:
             Target.invoke(
                 config=ConfigInput(config=dict(config or {"environment": "demo"})),
-                file_input=io.BytesIO(data),
+                file_input=lines,
             )
             exit_code = 0
         except SystemExit as end:
