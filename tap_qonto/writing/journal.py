@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from filelock import FileLock, Timeout
 
@@ -123,7 +123,7 @@ class Journal:
     def _prepare(self, organization_id: str, environment: str) -> None:
         """Make the tables of a new file, or check that they are ours."""
         with self._transaction():
-            [version] = self._database.execute("PRAGMA user_version").fetchone()
+            version = self.pragma("user_version")
             [tables] = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if version == 0 and tables == 0:
                 for statement in filter(str.strip, _TABLES.split(";")):
@@ -134,8 +134,7 @@ class Journal:
                 self._database.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self._database.execute(f"PRAGMA user_version = {_VERSION}")
                 return
-            [application] = self._database.execute("PRAGMA application_id").fetchone()
-            if application != _APPLICATION:
+            if self.pragma("application_id") != _APPLICATION:
                 raise JournalError(self._unusable("another program has written it"))
             if version != _VERSION:
                 raise JournalError(self._unusable("another version of target-qonto has written it"))
@@ -159,6 +158,11 @@ class Journal:
         """Close the journal and let another run have it."""
         self._database.close()
         self._lock.release()
+
+    def pragma(self, name: str) -> Any:
+        """Return what SQLite says of one of its settings."""
+        [value] = self._database.execute(f"PRAGMA {name}").fetchone()
+        return value
 
     def entries(self, keys: Iterable[str]) -> dict[str, Entry]:
         """Return what is known of these writes, by key.
