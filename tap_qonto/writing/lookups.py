@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tap_qonto.api.pages import Page
 
 STREAM = "target-qonto"  # in the log lines of the client
-_CHUNK = 50
-"""IDs or IBANs in one request: its line stays below 4 KB, which every server takes."""
+CHUNK = 100
+"""IDs or IBANs in one request: its line stays below 6 KB, and 8 KB is what servers take."""
 _FAILED = frozenset({"declined", "canceled"})
 """Statuses of transfers that have not moved money."""
 FEW_PAGES = 5
@@ -154,7 +154,7 @@ def transfers_since(
         UnsortedError: If Qonto does not list them in the order of their changes.
     """
     first = client.page(_transfers(since, ()), "transfers", 1)
-    if not payees or (first.pages or 0) <= max(FEW_PAGES, len(payees) // _CHUNK):
+    if not payees or (first.pages or 0) <= max(FEW_PAGES, -(-len(payees) // CHUNK)):
         yield from _walk(client, since, (), first)
         return
     for chunk in chunks(payees):
@@ -204,8 +204,8 @@ def _transfers(since: str | None, payees: Iterable[str]) -> Query:
 
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield values in groups that fit into one request."""
-    for start in range(0, len(values), _CHUNK):
-        yield values[start : start + _CHUNK]
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
 
 
 def read_transfer(client: Questions, transfer_id: str) -> dict[str, Any] | None:

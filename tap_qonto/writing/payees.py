@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_qonto.api.errors import NotReadableError
 from tap_qonto.api.pages import Query
-from tap_qonto.writing.lookups import FEW_PAGES, STREAM, chunks
+from tap_qonto.writing.lookups import CHUNK, FEW_PAGES, STREAM, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,7 @@ class Payees:
         listed = Query(STREAM, "/sepa/beneficiaries")
         first = client.page(listed, "beneficiaries", 1)
         self._keep(first)
-        if (first.pages or 0) <= FEW_PAGES:
+        if (first.pages or 0) <= max(FEW_PAGES, len(wanted_ibans) // CHUNK):
             self._read_on(client, listed, first)
         else:
             missing = [iban for iban in wanted_ibans if iban not in self.by_iban]

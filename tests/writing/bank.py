@@ -1,4 +1,4 @@
-"""A bank in memory that keeps the promises of Qonto's API, and no others; and runs against it.
+"""The demo company as a bank that a test owns: its clock, its payees, its faults; and runs on it.
 
 It answers where the target's client would, so that a test can stop a run between any two steps.
 """
@@ -9,8 +9,10 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+import msgspec
 
 from tap_qonto.api.answers import Reply
 from tap_qonto.api.errors import (
@@ -22,6 +24,7 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import from_datetime
 from tap_qonto.api.pages import Page, Post
+from tap_qonto.demo import Api, Company, Request, Writing
 from tap_qonto.singer.stop import Stop
 from tap_qonto.writing.files import Files
 from tap_qonto.writing.journal import Entry, Journal
@@ -41,24 +44,29 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-ORGANIZATION: Final = "0b1f6f3e-27d4-4a5e-9f3e-0c2a3d4e5f60"
-ACCOUNT: Final = "018f71db-c635-78b5-b90a-ea05de98c2bf"
-SAVINGS: Final = "018f71db-c635-78b5-b90a-ea05de98c2c0"
-
 TRANSFERS: Final = "/sepa/transfers"
 CHECKS: Final = "/sepa/verify_payee"
 
 KEY_LIFE: Final = 1_800.0
 """Seconds for which the bank remembers an idempotency key."""
 
+PAYEES: Final = 12
+"""Trusted payees, numbered from 1, whom the tests pay."""
+
 
 class Killed(BaseException):
     """The process died here."""
 
 
+def payee_id(number: int) -> str:
+    """Return the ID of a payee."""
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
 def iban(number: int) -> str:
     """Return the IBAN of a payee."""
-    return f"FR76300040000{number:014}"
+    account = f"3000400000{number:011}00"
+    return f"FR{98 - int(f'{account}152700') % 97:02}{account}"
 
 
 def row(number: int, **cells: Any) -> Row:
@@ -71,125 +79,110 @@ def row(number: int, **cells: Any) -> Row:
     } | cells
 
 
-Fault = "Callable[[Bank, Post, Callable[[], Reply]], Reply]"
-"""What happens to a request instead of its answer; it may do the work."""
-
-
 @dataclass
 class Bank:
-    """One organization's bank.
+    """One company.
 
     Attributes:
         now: The present, in seconds since the epoch, which only tests and pauses move.
         lag: Seconds for which a new transfer is not listed.
-        locks: Whether a key in flight is refused; else it is worked on twice.
-        balance: Cents of the main account.
-        names: How the payee check answers, by payee's name.
+        locks: Whether a key in flight is waited for; else it is worked on twice.
+        cents: What can be spent from the main account.
+        people: How many payees there are.
+        names: What the payee check says instead of the truth, by payee's name.
         faults: What happens to the next requests for a path, in order.
+        requests: Method and path of every request.
+        bodies: What was asked of transfers.
+        renewals: How often credentials can be renewed.
     """
 
     now: float = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
     lag: float = 0.0
     locks: bool = False
-    balance: int = 10_000_000
-    payees: list[Row] = field(default_factory=list)
-    transfers: list[Row] = field(default_factory=list)
+    cents: int = 10_000_000
+    people: int = PAYEES
     names: dict[str, str] = field(default_factory=dict)
     faults: dict[str, deque[Any]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     bodies: list[Row] = field(default_factory=list)
-    uploads: dict[str, bytes] = field(default_factory=dict)
     renewals: int = 0
-    """How often credentials can be renewed."""
-    _answers: dict[str, tuple[float, Row]] = field(default_factory=dict)
-    _late: list[tuple[float, str, Row]] = field(default_factory=list)
-    _tokens: int = 0
+    _late: list[tuple[float, Post]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not self.payees:
-            self.payees = [
+        def clock() -> datetime:
+            return datetime.fromtimestamp(self.now, UTC)
+
+        self.company = Company("bank", transactions=10, accounts=2, clock=clock)
+        self.api = Api(
+            self.company,
+            clock=clock,
+            writing=Writing(list_delay=self.lag, lock_keys=self.locks, key_life=KEY_LIFE),
+        )
+        for number in range(1, self.people + 1):
+            self.company.put(
+                "beneficiaries",
                 {
-                    "id": f"payee-{number}",
+                    "id": payee_id(number),
                     "name": f"Payee {number}",
                     "iban": iban(number),
+                    "bic": "BNPAFRPP",
+                    "email": None,
+                    "activity_tag": "other",
                     "status": "validated",
                     "trusted": True,
-                }
-                for number in range(1, 13)
-            ]
+                    "created_at": "2026-01-01T00:00:00.000Z",
+                    "updated_at": "2026-01-01T00:00:00.000Z",
+                },
+            )
+        self.main, self.other = (
+            account["id"] for account in self.company.rows("bank_accounts")
+            if not account["is_external_account"]
+        )  # fmt: skip
+        self.company.change(
+            "bank_accounts", self.main, iban="FR7616958000010000004325663",
+            balance_cents=self.cents, authorized_balance_cents=self.cents,
+        )  # fmt: skip
+        self._before = {transfer["id"] for transfer in self.company.rows("sepa_transfers")}
 
     # Questions
 
     def clock(self) -> float:
         """Return the present; what the bank was still working on is done by now."""
-        for due, key, transfer in sorted(self._late, key=lambda late: late[0]):
-            if due <= self.now:
-                self._late.remove((due, key, transfer))
-                self._create(key, transfer, due)
+        self._catch_up(self.now)
         return self.now
+
+    def _catch_up(self, until: float) -> None:
+        """Finish what the bank was still working on, each at its time."""
+        present = self.now
+        for due, post in sorted(self._late):
+            if due <= until:
+                self._late.remove((due, post))
+                self.now = due
+                self._work(post)
+        self.now = max(present, self.now) if until > present else present
 
     def get(self, query: Query) -> Row:
         """Answer a question for one object."""
-        self.requests.append(("GET", query.path))
-        self.clock()
-        if query.path == "/organization":
-            return {
-                "organization": {
-                    "id": ORGANIZATION,
-                    "name": "Acme SAS",
-                    "bank_accounts": [
-                        {
-                            "id": ACCOUNT,
-                            "iban": "FR7616958000010000004325663",
-                            "main": True,
-                            "status": "active",
-                            "balance_cents": self.balance,
-                            "authorized_balance_cents": self.balance,
-                        },
-                        {
-                            "id": SAVINGS,
-                            "iban": "FR7616958000010000004321234",
-                            "main": False,
-                            "status": "active",
-                            "balance_cents": 5_000,
-                        },
-                    ],
-                }
-            }
-        wanted = query.path.rpartition("/")[2]
-        for found in self.payees if "beneficiaries" in query.path else self.transfers:
-            if found["id"] == wanted:
-                name = "beneficiary" if "beneficiaries" in query.path else "transfer"
-                return {name: found}
-        msg = "not found"
-        raise NotReadableError(msg, status=404)
+        status, body = self._ask(query.path, query.params)
+        if status != 200:
+            msg = f"GET {query.path} answered {status}"
+            raise NotReadableError(msg, status=status)
+        return body
 
     def page(self, query: Query, envelope: str, number: int) -> Page:
         """Answer a question for a list, a hundred rows per page."""
-        self.requests.append(("GET", query.path))
-        self.clock()
-        since = dict(query.params).get("updated_at_from", "")
-        rows = self.payees
-        if envelope == "transfers":
-            rows = sorted(
-                (
-                    transfer
-                    for transfer in self.transfers
-                    if transfer["updated_at"] >= since and self._seen(transfer) <= self.now
-                ),
-                key=lambda transfer: str(transfer["updated_at"]),
-            )
-            payees = [value for name, value in query.params if name == "beneficiary_ids[]"]
-            rows = [each for each in rows if not payees or each["beneficiary_id"] in payees]
-        elif ibans := [value for name, value in query.params if name == "iban[]"]:
-            rows = [each for each in rows if each["iban"] in ibans]
-        start = (number - 1) * 100
-        pages = max(1, -(-len(rows) // 100))
-        return Page(rows[start : start + 100], number, pages=pages, total=len(rows))
+        page = (("page", str(number)), ("per_page", "100"))
+        status, body = self._ask(query.path, (*query.params, *page))
+        assert status == 200, body
+        return Page(body[envelope], number, pages=body["meta"]["total_pages"])
 
-    def _seen(self, transfer: Row) -> float:
-        created = datetime.fromisoformat(transfer["created_at"]).timestamp()
-        return created + (self.lag if transfer["by"] == "api" else 0.0)
+    def _ask(self, path: str, params: Iterable[tuple[str, str]]) -> tuple[int, Row]:
+        self.requests.append(("GET", path))
+        self.clock()
+        query = [(name, unquote(value)) for name, value in params]
+        response = self.api(Request("GET", f"/v2{path}", query))
+        assert isinstance(response.body, bytes)
+        return response.status, msgspec.json.decode(response.body)
 
     # Writes
 
@@ -208,87 +201,42 @@ class Bank:
         leaving: Callable[[], None],
     ) -> Reply:
         """Do what a request asks for, or what the test wants to happen instead."""
-        post = Post(path, body, headers.get("X-Qonto-Idempotency-Key", ""))
+        post = Post(path, body, headers.get("X-Qonto-Idempotency-Key", ""), headers["Content-Type"])
         leaving()
-        self.requests.append(("POST", post.path))
+        self.requests.append(("POST", path))
         self.clock()
-        waiting = self.faults.get(post.path)
+        waiting = self.faults.get(path)
         fault = waiting.popleft() if waiting else None
 
         def work() -> Reply:
+            if self.locks:
+                self._catch_up(
+                    max((due for due, late in self._late if late.key == post.key), default=self.now)
+                )
             return self._work(post)
 
         return fault(self, post, work) if fault else work()
 
     def _work(self, post: Post) -> Reply:
-        if post.path == CHECKS:
-            return self._check(json.loads(post.body))
-        if post.path == "/attachments":
-            if post.key not in self.uploads:
-                self.uploads[post.key] = post.body
-            known = list(self.uploads).index(post.key)
-            return answer(200, {"attachment": {"id": f"file-{known}"}})
-        body = json.loads(post.body)
-        self.bodies.append(body)
-        return self._transfer(post.key, body)
+        headers = {"Content-Type": post.content_type}
+        if post.key:
+            headers["X-Qonto-Idempotency-Key"] = post.key
+        if post.path == TRANSFERS:
+            self.bodies.append(json.loads(post.body))
+        response = self.api(Request("POST", f"/v2{post.path}", (), headers, post.body))
+        assert isinstance(response.body, bytes)
+        body = response.body
+        if post.path == CHECKS and response.status == 200:
+            said = json.loads(body)
+            name = json.loads(post.body)["beneficiary_name"]
+            if name in self.names:
+                said["match_result"] = f"MATCH_RESULT_{self.names[name]}"
+            body = json.dumps(said).encode()
+        return Reply(response.status, response.headers, body, self.now, "Bearer token")
 
-    def _check(self, body: Row) -> Reply:
-        result = self.names.get(body["beneficiary_name"], "MATCH")
-        self._tokens += 1
-        token = f"1|1|{self._tokens}|{body['iban']}"
-        return answer(
-            200, {"match_result": f"MATCH_RESULT_{result}", "proof_token": {"token": token}}
-        )
-
-    def _transfer(self, key: str, body: Row) -> Reply:
-        stored = self._answers.get(key)
-        if stored and self.now - stored[0] < KEY_LIFE:
-            return answer(200, {"transfer": stored[1]})
-        if self.locks and any(key == late for _, late, _ in self._late):
-            return refusal(409, "conflict")
-        transfer = body["transfer"]
-        payee = next(
-            (each for each in self.payees if each["id"] == transfer["beneficiary_id"]), None
-        )
-        if not body.get("vop_proof_token", "").endswith(payee["iban"] if payee else "?"):
-            return refusal(401, "vop_proof_token_invalid")
-        if not isinstance(transfer["amount"], str):
-            return refusal(400, "not_a_string")
-        cents = int(Decimal(transfer["amount"]) * 100)
-        if cents > 3_000_000 and not transfer.get("attachment_ids"):
-            return refusal(422, "invalid")
-        if not payee or not payee["trusted"]:
-            return answer(428, {"code": "sca_required", "sca_session_token": "Zk3" * 21})
-        if cents > self.balance:
-            return refusal(400, "insufficient_funds")
-        return answer(200, {"transfer": self._create(key, transfer, self.now)})
-
-    def _create(self, key: str, transfer: Row, at: float) -> Row:
-        cents = int(Decimal(transfer["amount"]) * 100)
-        created = {
-            "id": f"transfer-{len(self.transfers)}",
-            "status": "pending",
-            "amount": cents / 100,
-            "amount_cents": cents,
-            "amount_currency": "EUR",
-            "beneficiary_id": transfer["beneficiary_id"],
-            "bank_account_id": transfer["bank_account_id"],
-            "reference": transfer["reference"],
-            "note": transfer.get("note"),
-            "scheduled_date": transfer.get("scheduled_date"),
-            "attachment_ids": transfer.get("attachment_ids", []),
-            "created_at": stamp(at),
-            "updated_at": stamp(at),
-            "by": "api",
-        }
-        self.transfers.append(created)
-        self._answers[key] = (at, created)
-        self.balance -= cents
-        return created
-
-    def work_late(self, key: str, body: Row, seconds: float) -> None:
-        """Go on working on a transfer, and be done so many seconds from now."""
-        self._late.append((self.now + seconds, key, body["transfer"]))
+    def work_late(self, post: Post, seconds: float) -> None:
+        """Go on working on a request, and be done so many seconds from now."""
+        self._late.append((self.now + seconds, post))
 
     # For tests
 
@@ -296,20 +244,28 @@ class Bank:
         """Let a person pay what `row` of that number asks for, so many days ago."""
         at = stamp(self.now - days * 86_400)
         cents = 100 * (100 + number) + 50
-        self.transfers.append(
-            {
-                "id": f"hand-{number}",
-                "status": "settled",
-                "amount_cents": cents,
-                "beneficiary_id": f"payee-{number}",
-                "reference": f"Invoice {number}",
-                "note": None,
-                "created_at": at,
-                "updated_at": at,
-                "by": "hand",
-            }
-            | changed
-        )
+        transfer = next(self.company.rows("sepa_transfers")) | {
+            "id": f"00000000-0000-4000-9000-{len(self._before):012}",
+            "status": "settled",
+            "amount_cents": cents,
+            "beneficiary_id": payee_id(number),
+            "reference": f"Invoice {number}",
+            "note": None,
+            "created_at": at,
+            "updated_at": at,
+        }
+        self._before.add(transfer["id"])
+        self.company.put("sepa_transfers", transfer | changed)
+
+    def change_payee(self, number: int, **fields: Any) -> None:
+        """Let a payee be another one."""
+        self.company.change("beneficiaries", payee_id(number), **fields)
+
+    @property
+    def transfers(self) -> list[Row]:
+        """What was sent through the API."""
+        rows = self.company.rows("sepa_transfers")
+        return [transfer for transfer in rows if transfer["id"] not in self._before]
 
     @property
     def posts(self) -> list[str]:
@@ -320,8 +276,7 @@ class Bank:
         """Return how often each reference was paid through the API."""
         counts: dict[str, int] = {}
         for transfer in self.transfers:
-            if transfer["by"] == "api":
-                counts[transfer["reference"]] = counts.get(transfer["reference"], 0) + 1
+            counts[transfer["reference"]] = counts.get(transfer["reference"], 0) + 1
         return counts
 
 
@@ -335,11 +290,6 @@ def answer(status: int, body: Any = b"", **headers: str) -> Reply:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status, named, data, 0.0, "Bearer token")
-
-
-def refusal(status: int, code: str) -> Reply:
-    """Return a refusal in Qonto's usual shape."""
-    return answer(status, {"errors": [{"code": code, "detail": "No."}], "trace_id": "t1"})
 
 
 # Faults
@@ -380,7 +330,7 @@ def work_on(seconds: float, timeout: float = 20.0) -> Any:
     """Let the request time out, and be done with it so many seconds after it arrived."""
 
     def fault(bank: Bank, post: Post, _work: Callable[[], Reply]) -> Reply:
-        bank.work_late(post.key, json.loads(post.body), seconds)
+        bank.work_late(post, seconds)
         bank.now += timeout
         msg = "not complete within request_timeout"
         raise FaultError(msg)

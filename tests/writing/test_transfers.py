@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tap_qonto.api.pages import Query
 from tap_qonto.writing.plan import NEVER
 from tests.writing.bank import (
-    ACCOUNT,
     CHECKS,
-    SAVINGS,
     TRANSFERS,
     Bank,
     Row,
@@ -26,6 +25,7 @@ from tests.writing.bank import (
     instead,
     lose_answer,
     lose_request,
+    payee_id,
     refuse_connection,
     row,
     run,
@@ -34,6 +34,8 @@ from tests.writing.bank import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+OTHER = Bank().other
 
 PDF = b"%PDF-1.7\n%made up\n"
 
@@ -67,9 +69,10 @@ def test_a_plan_sends_nothing_and_an_approved_run_sends_each_row_once(
 
 
 def test_the_plan_is_the_pay_sheet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    bank = Bank(balance=1_820_107 + 80_000)
-    bank.payees[0]["name"] = bank.payees[2]["name"] = "Müller GmbH"
-    bank.payees[1]["name"] = "Doe, Jane"
+    bank = Bank(cents=1_820_107 + 80_000)
+    bank.change_payee(1, name="Müller GmbH")
+    bank.change_payee(2, name="Doe, Jane")
+    bank.change_payee(3, name="Müller GmbH")
     done = row(3, external_id="INV-16", amount="800", reference="INV 16")
     run(bank, [done], tmp_path, caplog, approve="plan")
     bank.by_hand(2, amount_cents=111_050, reference="INV 18", days=4)
@@ -80,13 +83,14 @@ def test_the_plan_is_the_pay_sheet(tmp_path: Path, caplog: pytest.LogCaptureFixt
     ]
     told = run(bank, rows, tmp_path, caplog)
     digest = told.digest
+    name = bank.get(Query("", "/organization"))["organization"]["name"]
     assert told.log.partition("Plan ")[2] == (
-        f"{digest} for Acme SAS, account …5663, 2 of 3 rows, 2,310.50 EUR "
+        f"{digest} for {name}, account …5663, 2 of 3 rows, 2,310.50 EUR "
         "(balance 18,201.07, after 15,890.57)\n"
-        "  new_transfers  INV-17  Müller GmbH …0001  1,200.00  on 2026-12-01  send\n"
-        "  new_transfers  INV-18  Doe, Jane …0002    1,110.50  at once        "
+        "  new_transfers  INV-17  Müller GmbH …0100  1,200.00  on 2026-12-01  send\n"
+        "  new_transfers  INV-18  Doe, Jane …0200    1,110.50  at once        "
         'held: 1,110.50 "INV 18" was paid by hand on 2026-11-20\n'
-        f"  new_transfers  INV-16  Müller GmbH …0003    800.00  {NEVER}              "
+        f"  new_transfers  INV-16  Müller GmbH …0300    800.00  {NEVER}              "
         "already sent on 2026-11-24\n"
         "  new_transfers: not used: team, rate\n"
         f"Nothing was sent. To send exactly this: approve = {digest}\n"
@@ -105,7 +109,7 @@ def test_a_result_row_tells_the_whole_story(
             "stream": "new_transfers",
             "external_id": "INV-1",
             "status": "sent",
-            "qonto_id": "transfer-0",
+            "qonto_id": bank.transfers[0]["id"],
             "qonto_status": "pending",
             "amount": "101.50",
             "currency": "EUR",
@@ -128,13 +132,13 @@ def test_what_is_sent_is_what_the_row_says(
     tag = body["transfer"].pop("note").removeprefix("November · q:")
     assert len(tag) == 12
     assert body["transfer"] == {
-        "bank_account_id": ACCOUNT,
-        "beneficiary_id": "payee-1",
+        "bank_account_id": bank.main,
+        "beneficiary_id": payee_id(1),
         "reference": "Invoice 1",
         "amount": "1500.00",
         "scheduled_date": "2026-12-01",
     }
-    assert body["vop_proof_token"] == f"1|1|1|{iban(1)}"
+    assert body["vop_proof_token"].startswith("1|1|")
 
 
 CHANGES: dict[str, Any] = {
@@ -143,7 +147,7 @@ CHANGES: dict[str, Any] = {
     "another reference": lambda rows: [rows[0] | {"reference": "Invoice 9"}, rows[1]],
     "another note": lambda rows: [rows[0] | {"note": "x"}, rows[1]],
     "another day": lambda rows: [rows[0] | {"scheduled_date": "2026-12-24"}, rows[1]],
-    "another account": lambda rows: [rows[0] | {"bank_account_id": SAVINGS}, rows[1]],
+    "another account": lambda rows: [rows[0] | {"bank_account_id": OTHER}, rows[1]],
     "another name": lambda rows: [rows[0] | {"beneficiary_name": "Payee"}, rows[1]],
     "a row more": lambda rows: [*rows, row(3)],
     "a row less": lambda rows: rows[:1],
@@ -247,7 +251,7 @@ def test_within_limits_sends_nothing_if_a_row_is_held(
 def test_more_than_the_account_holds_is_not_begun(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bank = Bank(balance=20_399)
+    bank = Bank(cents=20_399)
     told = run(bank, [row(1), row(2)], tmp_path, caplog, approve="plan")
     assert (told.exit_code, bank.posts) == (3, [])
     assert "204.00 EUR is more than account …5663 holds, 203.99 EUR" in told.sentence
@@ -261,7 +265,7 @@ HANDS: dict[str, tuple[Row, bool]] = {
     "longer ago": ({"days": 30.1}, False),
     "another amount": ({"amount_cents": 10_151}, False),
     "another reference": ({"reference": "Invoice 11"}, False),
-    "another payee": ({"beneficiary_id": "payee-2"}, False),
+    "another payee": ({"beneficiary_id": payee_id(2)}, False),
     "one that failed": ({"status": "declined"}, False),
     "one that was canceled": ({"status": "canceled"}, False),
     "one with a tag of ours": ({"note": "q:AAAAAAAAAAAA"}, False),
@@ -286,7 +290,7 @@ PAYEES: dict[str, tuple[Row | None, Row, str]] = {
     "declined": ({"status": "declined"}, {}, "beneficiary_not_validated"),
     "not trusted": ({"trusted": False}, {}, "beneficiary_not_trusted"),
     "of unknown trust": ({"trusted": None}, {}, "beneficiary_not_trusted"),
-    "another one than the ID says": ({}, {"beneficiary_id": "payee-2"}, "beneficiary_unknown"),
+    "another one than the ID says": ({}, {"beneficiary_id": payee_id(2)}, "beneficiary_unknown"),
 }
 
 
@@ -300,9 +304,9 @@ def test_only_payees_that_are_validated_and_trusted_are_paid(
 ) -> None:
     bank = Bank()
     if changed is None:
-        bank.payees.pop(0)
-    else:
-        bank.payees[0] |= changed
+        bank.company.remove("beneficiaries", payee_id(1))
+    elif changed:
+        bank.change_payee(1, **changed)
     rows = [row(1, **cells), row(2)]
     assert run(bank, rows, tmp_path, caplog).exit_code == 0
     told = run(bank, rows, tmp_path, caplog, approve="plan")
@@ -315,12 +319,11 @@ def test_a_payee_is_found_by_id_and_with_its_iban_inside_an_account(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bank = Bank()
-    bank.payees[1]["bank_account"] = {"iban": bank.payees[1].pop("iban")}
-    rows = [row(1, beneficiary_iban=None, beneficiary_id="payee-1"), row(2)]
-    bank.payees[1]["iban"] = None
+    bank.change_payee(2, bank_account={"iban": iban(2)}, iban=None)
+    rows = [row(1, beneficiary_iban=None, beneficiary_id=payee_id(1)), row(2)]
     told = run(bank, rows, tmp_path, caplog)
     assert told.statuses == {"INV-1": "planned", "INV-2": "planned"}
-    assert "Payee 1 …0001" in told.log
+    assert "Payee 1 …0100" in told.log
 
 
 CHECKED: dict[str, tuple[str, str, bool]] = {
@@ -356,18 +359,19 @@ class Trouble(NamedTuple):
 
 
 BANK_TROUBLE = answer(504, {"errors": [{"code": "GATEWAY_TIMEOUT_ERROR_RESPONDING_BANK"}]})
-BANK_PROOF = answer(
-    400,
-    {
-        "errors": [
-            {
-                "code": "BAD_REQUEST_ERROR_RESPONDING_BANK_NOT_AVAILABLE",
-                "meta": {"proof_token": {"token": f"1|1|9|{iban(1)}"}},
-            }
-        ]
-    },
-)
-PLAIN_TOKEN = answer(200, {"match_result": "MATCH_RESULT_MATCH", "proof_token": f"1|1|9|{iban(1)}"})
+
+
+def _as_text(_bank: Bank, _post: Any, work: Any) -> Any:
+    """Give the proof as older answers do."""
+    body = json.loads(work().body)
+    return answer(200, body | {"proof_token": body["proof_token"]["token"]})
+
+
+def _without_check(_bank: Bank, _post: Any, work: Any) -> Any:
+    """Say that the other bank is away, and give a proof that it was asked."""
+    proof = json.loads(work().body)["proof_token"]
+    error = {"code": "BAD_REQUEST_ERROR_RESPONDING_BANK_NOT_AVAILABLE"}
+    return answer(400, {"errors": [error | {"meta": {"proof_token": proof}}]})
 
 
 def gives(reply: Any) -> Any:
@@ -376,12 +380,12 @@ def gives(reply: Any) -> Any:
 
 
 TROUBLES: dict[str, Trouble] = {
-    "a token that is plain text": Trouble([gives(PLAIN_TOKEN)], "sent", 0),
+    "a token that is plain text": Trouble([_as_text], "sent", 0),
     "no answer, once": Trouble([lose_request], "sent", 0),
     "no answer, ever": Trouble([lose_request] * 9, "held", 3),
     "the other bank is away": Trouble([gives(BANK_TROUBLE)] * 9, "held", 3),
-    "the other bank is away, with a proof": Trouble([gives(BANK_PROOF)], "held", 3),
-    "the same, and any result is paid": Trouble([gives(BANK_PROOF)], "sent", 0, "any"),
+    "the other bank is away, with a proof": Trouble([_without_check], "held", 3),
+    "the same, and any result is paid": Trouble([_without_check], "sent", 0, "any"),
     "an answer without token": Trouble(
         [gives(answer(200, {"match_result": "MATCH_RESULT_MATCH"}))], "rejected", 1
     ),
@@ -399,7 +403,7 @@ def test_a_payee_check_that_goes_wrong_is_no_payment(
     told = run(bank, [row(1)], tmp_path, caplog, approve="plan", payee_check=trouble.level)
     assert told.statuses == {"INV-1": trouble.status}, told.log
     assert told.exit_code == trouble.exit_code
-    assert len(bank.transfers) == (trouble.status == "sent")
+    assert len(bank.transfers) == bank.posts.count(TRANSFERS) == (trouble.status == "sent")
 
 
 # Attachments
@@ -414,11 +418,12 @@ def test_above_30_000_eur_the_attachment_is_uploaded_first(
     cells = row(1, amount="30000.01", attachment=str(file))
     told = run(bank, [cells], tmp_path, caplog, approve="plan")
     assert told.settled, told.log
-    assert bank.transfers[0]["attachment_ids"] == ["file-0"]
     assert bank.posts == ["/attachments", CHECKS, TRANSFERS]
-    [uploaded] = bank.uploads.values()
-    assert PDF in uploaded
-    assert b'name="file"; filename="Facture no 7.pdf"\r\nContent-Type: application/pdf' in uploaded
+    [attachment] = bank.bodies[0]["transfer"]["attachment_ids"]
+    uploaded = bank.get(Query("", f"/attachments/{attachment}"))["attachment"]
+    assert (uploaded["file_name"], uploaded["file_content_type"], uploaded["file_size"]) == (
+        "Facture no 7.pdf", "application/pdf", str(len(PDF)),
+    )  # fmt: skip
 
 
 FILES: dict[str, tuple[bytes | None, str]] = {
@@ -451,7 +456,7 @@ def test_an_upload_whose_answer_is_lost_is_repeated(
     file.write_bytes(b"\x89PNG\r\n\x1a\n")
     told = run(bank, [row(1, attachment=str(file))], tmp_path, caplog, approve="plan")
     assert told.settled, told.log
-    assert bank.transfers[0]["attachment_ids"] == ["file-0"]
+    assert len(bank.bodies[0]["transfer"]["attachment_ids"]) == 1
 
 
 # Outcomes of the transfer itself
@@ -553,7 +558,7 @@ OUTCOMES: dict[str, Case] = {
     "no body": Case([gives(answer(200))], [SENT, SENT], 0, 3, "done"),
     "no transfer": Case([gives(answer(200, {}))], [SENT, SENT], 0, 3, "done"),
     "another amount": Case([_no_fit(amount_cents=1)], [SENT, SENT], 0, 3, "done"),
-    "another payee": Case([_no_fit(beneficiary_id="payee-9")], [SENT, SENT], 0, 3, "done"),
+    "another payee": Case([_no_fit(beneficiary_id=payee_id(9))], [SENT, SENT], 0, 3, "done"),
     "another reference": Case([_no_fit(reference="x")], [SENT, SENT], 0, 3, "done"),
     "without the tag": Case([_no_fit(note="q:AAAAAAAAAAAA")], [SENT, SENT], 0, 3, "done"),
     "still worked on": Case([work_on(45.0)], [SENT, SENT], 0, 2, "done"),
@@ -591,7 +596,7 @@ def test_an_answer_that_leaves_out_much_is_completed_by_a_question(
 
     bank = Bank(faults={TRANSFERS: deque([short])})
     assert run(bank, [row(1)], tmp_path, caplog, approve="plan").settled
-    assert bank.requests[-1] == ("GET", "/sepa/transfers/transfer-0")
+    assert bank.requests[-1] == ("GET", f"/sepa/transfers/{bank.transfers[0]['id']}")
 
 
 def test_three_lost_answers_in_a_row_stop_the_run(
@@ -686,7 +691,9 @@ def test_without_a_journal_the_tags_tell(
     bank = Bank()
     assert run(bank, [row(1)], tmp_path, caplog, approve="plan").settled
     (tmp_path / "journal.sqlite").unlink()
-    bank.transfers[0]["note"] = f"checked: {bank.transfers[0]['note']}, ok"
+    [sent] = bank.transfers
+    note = f"checked: {sent['note']}, ok"
+    bank.company.change("sepa_transfers", sent["id"], note=note)
     bank.now += 400 * 86_400
     told = run(bank, [row(1), row(2)], tmp_path, caplog, approve="plan", journal=journal_name)
     assert _again(bank, told) == (0, ["already_sent", "sent"], 2)
@@ -706,9 +713,9 @@ def test_a_row_without_answer_that_left_the_input_is_looked_for_and_never_sent(
 def test_a_row_without_answer_that_left_the_input_is_settled_once_it_is_found(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bank = Bank(faults={TRANSFERS: deque([lose_answer])}, lag=10_000.0)
-    assert run(bank, [row(1)], tmp_path, caplog, approve="plan").exit_code in (0, 4)
-    bank.lag = 0.0
+    bank = Bank(faults={TRANSFERS: deque([lose_answer, lose_request])}, lag=10_000.0)
+    assert run(bank, [row(1)], tmp_path, caplog, approve="plan").exit_code == 4
+    bank.now += 10_001
     told = run(bank, [row(2)], tmp_path, caplog, approve="plan")
     assert _again(bank, told) == (0, ["sent"], 2)
 
@@ -758,14 +765,7 @@ def test_a_signal_while_a_row_is_sent_lets_that_row_end(
 def test_500_transfers_cost_two_requests_and_two_commits_each(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bank = Bank(balance=10**10)
-    bank.payees = [
-        {
-            "id": f"payee-{number}", "name": f"Payee {number}", "iban": iban(number),
-            "status": "validated", "trusted": True,
-        }
-        for number in range(500)
-    ]  # fmt: skip
+    bank = Bank(cents=10**10, people=500)
     commits: list[str] = []
 
     def count(place: str) -> None:
@@ -773,7 +773,7 @@ def test_500_transfers_cost_two_requests_and_two_commits_each(
             commits.append(place)
 
     told = run(
-        bank, [row(number) for number in range(500)], tmp_path, caplog,
+        bank, [row(number) for number in range(1, 501)], tmp_path, caplog,
         approve="within_limits", max_transfer=10**9, max_total=10**9, stop_at=count,
     )  # fmt: skip
     assert told.settled
