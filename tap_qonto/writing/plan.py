@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -19,7 +20,7 @@ from tap_qonto.api.errors import NotApprovedError, RowsRefusedError
 from tap_qonto.api.redaction import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_qonto.writing.rows import Row
 
@@ -152,16 +153,19 @@ class Plan:
     items: Sequence[Item]
     notes: Sequence[str] = field(default=())
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Twelve hexadecimal digits that stand for exactly this."""
-        rows = sorted(
-            (item.row.stream, item.row.external_id, item.row.content, item.account, item.hold)
-            for item in self.items
-        )
         account = self.account.id if self.account else ""
-        content = (self.organization_id, self.environment, account, rows)
-        digits = sha256(msgspec.json.encode(content)).hexdigest()
+        encode = msgspec.json.Encoder().encode
+        content = sha256(encode((self.organization_id, self.environment, account)))
+        # A database gives its rows in another order after an update.
+        for item in sorted(self.items, key=lambda item: (item.row.stream, item.row.external_id)):
+            row = item.row
+            content.update(
+                encode((row.stream, row.external_id, row.content, item.account, item.hold))
+            )
+        digits = content.hexdigest()
         return "-".join(digits[start : start + 4] for start in (0, 4, 8))
 
     @property
@@ -181,9 +185,12 @@ class Plan:
                 sums[item.account] = sums.get(item.account, 0) + (item.cents or 0)
         return sums
 
-    def __str__(self) -> str:
-        """Return the pay sheet."""
-        return "\n".join((self._headline(), *self._accounts(), *_table(self.items), *self.notes))
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the pay sheet."""
+        yield self._headline()
+        yield from self._accounts()
+        yield from _table(self.items)
+        yield from self.notes
 
     def _headline(self) -> str:
         debits = self.debits()
@@ -301,26 +308,28 @@ def _balance(account: Account, cents: int) -> str:
     return f"balance {money(account.cents)}, after {money(account.cents - cents)}"
 
 
-def _table(items: Sequence[Item]) -> list[str]:
-    """Return a line for each row, in columns."""
-    lines = [
-        (
-            item.row.stream,
-            printable(item.row.external_id),
-            item.who,
-            "" if item.cents is None else money(item.cents),
-            NEVER if item.status in SETTLED else item.when,
-            item.what,
+def _table(items: Sequence[Item]) -> Iterator[str]:
+    """Yield a line for each row, in columns."""
+    widths = [0] * len(_COLUMNS)
+    for item in items:
+        # Twice, rather than keep all cells: there may be very many rows.
+        widths = [max(width, len(cell(item))) for width, cell in zip(widths, _COLUMNS, strict=True)]
+    for item in items:
+        stream, name, who, amount, when = (
+            f"{cell(item):{align}{width}}"
+            for cell, align, width in zip(_COLUMNS, "<<<><", widths, strict=True)
         )
-        for item in items
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    stream, name, who, amount, when, _ = widths or [0] * 6
-    return [
-        f"  {line[0]:<{stream}}  {line[1]:<{name}}  {line[2]:<{who}}  {line[3]:>{amount}}"
-        f"  {line[4]:<{when}}  {line[5]}"
-        for line in lines
-    ]
+        yield f"  {stream}  {name}  {who}  {amount}  {when}  {item.what}"
+
+
+_COLUMNS: Final[tuple[Callable[[Item], str], ...]] = (
+    lambda item: item.row.stream,
+    lambda item: printable(item.row.external_id),
+    lambda item: item.who,
+    lambda item: "" if item.cents is None else money(item.cents),
+    lambda item: NEVER if item.status in SETTLED else item.when,
+)
+"""The cells of a row on the pay sheet, but for the last one, which is as wide as it likes."""
 
 
 def counted(number: int, noun: str) -> str:

@@ -83,12 +83,10 @@ class Cells:
         self._record = record
         self.number = number
         self.external_id = spelled(record.get("external_id"))
-        self.place = f"{columns.stream}, row {number}"
         if not self.external_id:
             self.refuse("has no external_id, which is how a row is known in every run")
         if not _is_line(self.external_id):
             self.refuse("has an external_id with a line break or another control character")
-        self.place += f" (external_id {printable(self.external_id)})"
         for name, only in columns.fixed.items():
             if self.text(name, only).upper() != only:
                 self.refuse(f"has another {name} than {only}, the only one that is sent")
@@ -96,7 +94,8 @@ class Cells:
     @property
     def spelling(self) -> str:
         """The external ID as the source writes it."""
-        return str(self._record.get("external_id")).strip()
+        spelling = str(self._record.get("external_id")).strip()
+        return self.external_id if spelling == self.external_id else spelling
 
     def refuse(self, why: str) -> NoReturn:
         """Refuse the run for what is wrong with this row.
@@ -104,7 +103,8 @@ class Cells:
         Raises:
             RowsRefusedError: Always.
         """
-        msg = f"{self.place} {why}. Nothing was sent"
+        place = place_of(self._columns.stream, self.number, self.external_id)
+        msg = f"{place} {why}. Nothing was sent"
         raise RowsRefusedError(msg) from None
 
     def get(self, name: str) -> Any:
@@ -284,6 +284,12 @@ class Inbox:
                 )
                 raise RowsRefusedError(msg)
             self.ignored.setdefault(columns.stream, []).append(printable(name))
+
+
+def place_of(stream: str, number: int, external_id: str) -> str:
+    """Return which row this is, for a sentence."""
+    name = f" (external_id {printable(external_id)})" if external_id else ""
+    return f"{stream}, row {number}{name}"
 
 
 def content_of(cells: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from tap_qonto.api.errors import RowsRefusedError, UnsettledError
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 ORDER: Final = (TRANSFERS,)
 """Streams in the order of their work, whatever the order of their arrival."""
+
+_LINES = 2_000
+"""Lines of a pay sheet in one entry of the log."""
 
 _logger = logging.getLogger("target-qonto")
 
@@ -144,7 +148,7 @@ class _Run:
         left = self._resolving.resolve(unresolved, wait=self._approve is not None)
         self._world.stop.check()
         plan = self._plan(inbox)
-        _logger.info("%s%s", plan, "" if self._approve else f"\n{_foot(plan)}")
+        _show(plan, [] if self._approve else [_foot(plan)])
         self._write_results(plan)
         if self._approve is None:
             return False
@@ -207,6 +211,13 @@ class _Run:
             return True
         self._world.stop.check()
         raise _unsettled(plan, gone)
+
+
+def _show(plan: Plan, foot: Sequence[str]) -> None:
+    """Write the pay sheet into the log, very long ones in several parts."""
+    lines = chain(plan.lines(), foot)
+    while part := list(islice(lines, _LINES)):
+        _logger.info("%s", "\n".join(part))
 
 
 def _unsettled(plan: Plan, gone: Sequence[Entry]) -> UnsettledError:

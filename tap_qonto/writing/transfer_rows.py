@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from sys import intern  # many rows name the same payee
 from typing import TYPE_CHECKING, Final
 
 from tap_qonto.writing.identity import TAG_LENGTH
 from tap_qonto.writing.payees import bare_iban
-from tap_qonto.writing.rows import Columns, Reader, content_of
+from tap_qonto.writing.rows import Columns, Reader, content_of, place_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -46,7 +47,7 @@ class TransferRow:
         external_id: The row's name, in one spelling.
         spelling: The row's name as the source writes it.
         content: Hash of its cells.
-        place: Which row this is, for a sentence.
+        number: Number of the row in its stream, from 1.
         cents: The amount.
         iban: The payee's, without blanks; may be empty if `payee_id` is not.
         payee_id: The payee's ID at Qonto; may be empty if `iban` is not.
@@ -61,7 +62,7 @@ class TransferRow:
     external_id: str
     spelling: str
     content: str
-    place: str
+    number: int
     cents: int
     iban: str
     payee_id: str
@@ -76,6 +77,11 @@ class TransferRow:
     def stream(self) -> str:
         """The stream that it came in."""
         return STREAM
+
+    @property
+    def place(self) -> str:
+        """Which row this is, for a sentence."""
+        return place_of(STREAM, self.number, self.external_id)
 
 
 def _read(cells: Cells) -> TransferRow:
@@ -116,8 +122,9 @@ def _read(cells: Cells) -> TransferRow:
         }
     )
     return TransferRow(
-        cells.external_id, cells.spelling, content, cells.place, cents, iban, payee_id,
-        reference, name, day, note, account, attachment,
+        cells.external_id, cells.spelling, content, cells.number, cents, intern(iban),
+        intern(payee_id), reference, intern(name), day, intern(note), intern(account),
+        intern(attachment),
     )  # fmt: skip
 
 

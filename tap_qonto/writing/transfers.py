@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from sys import intern  # many rows name the same payee
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -108,9 +109,9 @@ class Transfers:
         payee = self._payee(row)
         digits = (row.iban or (payee.iban if payee else "") or row.payee_id)[-4:]
         name = printable(row.name or (payee.name if payee else ""))
-        item.who = f"{name} …{digits}".lstrip()
+        item.who = intern(f"{name} …{digits}".lstrip())
         item.cents, item.currency = row.cents, "EUR"
-        item.when = f"on {row.day}" if row.day else "at once"
+        item.when = intern(f"on {row.day}") if row.day else "at once"
         item.account = self._account(row)
         # Whatever else is known of the row: it is part of the digest, and must be the same when
         # a run that was interrupted is finished.
