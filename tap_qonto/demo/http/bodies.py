@@ -61,7 +61,7 @@ def parts_of(request: Request) -> list[Part]:
         raise refused
     mark = b"--" + boundary.encode()
     sections = (b"\r\n" + request.body).split(b"\r\n" + mark)
-    if len(sections) < 2 or not sections[-1].startswith(b"--"):  # noqa: PLR2004 - start and end
+    if len(sections) < 2 or not sections[-1].startswith(b"--"):
         raise refused
     parts = []
     for section in sections[1:-1]:
