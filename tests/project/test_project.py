@@ -22,6 +22,7 @@ from tap_qonto.settings import SETTINGS, TARGET_SETTINGS
 from tap_qonto.streams import STREAMS
 from tap_qonto.tap import TapQonto
 from tap_qonto.target import TargetQonto
+from tap_qonto.writing.streams import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,6 +165,20 @@ def test_tap_and_target_mean_the_same_by_what_they_share() -> None:
     for setting in target_definitions():
         if setting["name"] in known and setting["name"] != "attachments_path":
             assert setting == known[setting["name"]]
+
+
+def test_the_manual_lists_every_setting_of_the_target_that_the_tap_has_not() -> None:
+    shared = own_settings().keys() - {"attachments_path"}
+    own = TARGET_SETTINGS.to_dict()["properties"]
+    assert section("docs/writing.md", "target-settings") == list(
+        settings_table({name: own[name] for name in own if name not in shared})
+    )
+
+
+def test_the_manual_lists_every_column_of_a_transfer() -> None:
+    rows = section("docs/writing.md", "columns")[2:]
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])}
+    assert named == READERS["new_transfers"].columns.known
 
 
 def test_each_group_of_settings_is_enough_to_authenticate_and_no_part_of_an_api_key_is() -> None:
