@@ -33,6 +33,7 @@ from tap_qonto.demo import (
 from tap_qonto.demo.world.moments import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Row = dict[str, Any]
