@@ -19,12 +19,6 @@ from tap_qonto.api.network import is_safe_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-API_URLS = {
-    "production": "https://thirdparty.qonto.com/v2",
-    "sandbox": "https://thirdparty-sandbox.staging.qonto.co/v2",
-}
-"""Base URLs by environment, from Qonto's documentation."""
-
 SETTINGS = th.PropertiesList(
     th.Property(
         "login",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -17,7 +19,6 @@ from tap_qonto.api.errors import (
     QontoError,
     UnauthorizedError,
 )
-from tap_qonto.api.network import retry_after_of
 from tap_qonto.api.redaction import printable
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
-    authorization: str
+    at: float
+    """When it came, in seconds since the epoch by this machine's clock."""
+    authorization: str = ""
     """The Authorization header of the request."""
 
 
@@ -40,7 +43,30 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding an answer raises; the last if it is nested more deeply than Python can follow."""
 
 
+def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for, if it does.
+
+    Args:
+        headers: Those of the answer.
+        now: Seconds since the epoch, from which a date counts.
+    """
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        from email.utils import parsedate_to_datetime  # hardly ever needed
+
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except ValueError:
+            return None
+    return max(seconds, 0.0) if isfinite(seconds) else None
+
+
 def request_line(query: Query) -> str:
+    """Return what a query is called in messages: its path, without its parameters."""
     return f"GET {query.path}"
 
 
@@ -66,10 +92,10 @@ def count_of(query: Query, meta: Mapping[str, Any], *names: str) -> int | None:
 def error_of(query: Query, reply: Reply) -> Exception:
     """Return the error that an answer stands for."""
     status = reply.status
-    problem = Problem.of(reply)
+    problem = Problem.of(reply.headers, reply.body)
     said = f"{request_line(query)} answered {status}{problem}"
     code = problem.code
-    retry_after = retry_after_of(reply.headers)
+    retry_after = retry_after_of(reply.headers, reply.at)
     match status:
         case 401:
             return UnauthorizedError(said, status=status, code=code)
@@ -81,18 +107,19 @@ def error_of(query: Query, reply: Reply) -> Exception:
             return CeilingError(said)
         case 422 if ("page", "1") not in query.params and "page" in dict(query.params):
             return PastTheEndError(said)
-    if 300 <= status < 400:  # noqa: PLR2004 - all redirects
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return AnswerError(
             f"{said}: a redirect, which the API never sends. Check the settings environment and "
             "api_url, and staging_token if this is the sandbox",
             status=status,
         )
-    if status > 500:  # noqa: PLR2004 - all server errors
+    if status > HTTPStatus.INTERNAL_SERVER_ERROR:
         return FaultError(said, status=status, code=code, retry_after=retry_after)
     return QontoError(said, status=status, code=code)
 
 
 def not_json(query: Query, reply: Reply) -> AnswerError:
+    """Return the error for a 200 whose body is no JSON."""
     kind = reply.headers.get("Content-Type", "no content type").split(";")[0][:50]
     hint = ""
     if "html" in kind:
@@ -114,24 +141,30 @@ class Problem(NamedTuple):
     trace: str = ""
 
     @classmethod
-    def of(cls, reply: Reply) -> Problem:
-        """Read a body: `errors` as a list or an object, flat, the gateway's, or no JSON at all."""
-        trace = reply.headers.get("X-Tyk-Trace-Id", "")
+    def of(cls, headers: Mapping[str, str], body: bytes) -> Problem:
+        """Read an error in any of its shapes.
+
+        `errors` as a list or an object, flat, the gateway's, OAuth's, or no JSON at all.
+        """
+        trace = headers.get("X-Tyk-Trace-Id", "")
         try:
-            body = msgspec.json.decode(reply.body)
+            answer = msgspec.json.decode(body)
         except UNREADABLE:
-            body = None
-        if not isinstance(body, dict):
+            answer = None
+        if not isinstance(answer, dict):
             return cls(trace=printable(trace))
-        errors = body.get("errors", body)
+        errors = answer if "error" in answer else answer.get("errors", answer)
         error = errors[0] if isinstance(errors, list) and errors else errors
         if not isinstance(error, dict):
-            error = body
-        detail = error.get("detail") or error.get("message") or body.get("message")
+            error = answer
+        details = (
+            error.get("error_description"), error.get("detail"), error.get("message"),
+            answer.get("message"),
+        )  # fmt: skip
         return cls(
-            printable(error.get("code")),
-            printable(detail),
-            printable(body.get("trace_id") or trace),
+            printable(_word(error.get("error")) or error.get("code")),
+            printable(next(filter(None, details), None)),
+            printable(answer.get("trace_id") or trace),
         )
 
     @property
@@ -148,3 +181,8 @@ class Problem(NamedTuple):
 
 
 _CEILING = re.compile(r"search[_ ]limit|10[ _.,]?000", re.IGNORECASE)
+
+
+def _word(value: Any) -> str:
+    """Return OAuth's code, which some servers write as a number."""
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""

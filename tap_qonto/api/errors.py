@@ -12,7 +12,8 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     │   ├── UnauthorizedError       401
     │   ├── NotReadableError        403, 404
     │   ├── FaultError              may succeed later: 429, 5xx, no whole answer
-    │   │   └── FileFaultError      the same, from the host of a file
+    │   │   ├── NotSentError        ... and the request never left this machine
+    │   │   └── FileFaultError      ... and it came from the host of a file
     │   ├── GoneError               the file does not exist (any more)
     │   └── ExpiredLinkError        the file host refused the link
     ├── ListError                   a list cannot be read completely
@@ -142,6 +143,10 @@ class FaultError(QontoError):
     ) -> None:
         super().__init__(message, status=status, code=code)
         self.retry_after = retry_after
+
+
+class NotSentError(FaultError):
+    """The request never reached Qonto: no address, no connection, no TLS."""
 
 
 class FileFaultError(FaultError):

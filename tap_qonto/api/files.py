@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 import requests
 
+from tap_qonto.api.answers import retry_after_of
 from tap_qonto.api.errors import (
     AnswerError,
     ExpiredLinkError,
@@ -21,7 +24,6 @@ from tap_qonto.api.network import (
     is_safe_url,
     no_credentials,
     reason_of,
-    retry_after_of,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class FileHost:
     Args:
         timeout: Seconds that a connection may be silent, or slower than `SLOWEST`.
         connections: How many downloads are under way at once.
-        places: Those of the client: a download takes one until it is over.
+        slots: Those of the transport: a download takes one until it is over.
         headers: Headers of every request.
         adapter: Carries the requests instead of the network.
     """
@@ -45,12 +47,12 @@ class FileHost:
         *,
         timeout: float,
         connections: int,
-        places: threading.Semaphore,
+        slots: threading.Semaphore,
         headers: Mapping[str, str],
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
         self._timeout = timeout
-        self._places = places
+        self._slots = slots
         self._session = requests.Session()
         # Compressed on the way, a file would be counted and hashed as something else.
         self._session.headers.update({"Accept": "*/*", "Accept-Encoding": "identity", **headers})
@@ -78,7 +80,7 @@ class FileHost:
             AnswerError: If there is no sense in another attempt.
         """
         try:
-            with self._places, self._send(url, what) as response:
+            with self._slots, self._send(url, what) as response:
                 status = response.status_code
                 if status != requests.codes.ok:
                     said = f"The file host answered {status} for {what}"
@@ -137,9 +139,13 @@ def _file_error(said: str, response: requests.Response) -> QontoError:
             # Object stores answer an expired link with any of these.
             return ExpiredLinkError(said, status=status)
         case 408 | 425 | 429:
-            return FileFaultError(said, status=status, retry_after=retry_after_of(response.headers))
-    if status >= 500:  # noqa: PLR2004 - all server errors
-        return FileFaultError(said, status=status, retry_after=retry_after_of(response.headers))
+            return FileFaultError(
+                said, status=status, retry_after=retry_after_of(response.headers, time.time())
+            )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return FileFaultError(
+            said, status=status, retry_after=retry_after_of(response.headers, time.time())
+        )
     return AnswerError(said, status=status)
 
 

@@ -17,26 +17,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
 
     from _typeshed import WriteableBuffer
 
 
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header, at most 10 minutes; a date counts from now."""
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - hardly ever needed
-
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
-            return None
-    return min(max(seconds, 0.0), 600.0) if seconds == seconds else None  # noqa: PLR0124 - NaN
+_NO_TLS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "HANDSHAKE_FAILURE")
+"""OpenSSL's words for a connection over which nothing of ours was ever sent."""
 
 
 def reason_of(error: Exception) -> str:
@@ -65,6 +51,26 @@ def reason_of(error: Exception) -> str:
     if "timed out" in text:
         return "not complete within request_timeout"
     return "the connection broke"
+
+
+def never_sent(error: Exception) -> bool:
+    """Return whether a request that failed is certain not to have reached its server."""
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        return True
+    if isinstance(error, requests.exceptions.SSLError):
+        # TLS may also break in the middle of an answer; these are of its beginning only.
+        return any(sign in repr(error) for sign in _NO_TLS)
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return _cause(error) in {
+            "NewConnectionError", "NameResolutionError", "ConnectTimeoutError",
+        }  # fmt: skip
+    # What requests refuses to send at all: a URL without a host, an unknown scheme.
+    return isinstance(error, ValueError)
+
+
+def _cause(error: Exception) -> str:
+    inner = error.args[0] if error.args else None
+    return type(getattr(inner, "reason", None) or inner).__name__
 
 
 def no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

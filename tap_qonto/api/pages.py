@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +13,6 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
-
 
 PER_PAGE = 100
 """Rows asked for per page; Qonto's maximum, and larger than some of its defaults."""
@@ -35,6 +33,7 @@ def paged(query: Query, number: int, per_page: int = PER_PAGE) -> Query:
 
 
 Row = dict[str, Any]
+"""An object of the API, by the names of its fields; numbers with a fraction are `Decimal`."""
 
 
 class LateRows(Sequence[Row]):

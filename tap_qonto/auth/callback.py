@@ -56,10 +56,12 @@ class Callback:
         self.uri = f"http://{host}:{self._server.server_port}/callback"
 
     def __enter__(self) -> Self:
+        """Begin to listen."""
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 

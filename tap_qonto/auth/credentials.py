@@ -149,7 +149,7 @@ def store_path(config: Mapping[str, Any]) -> Path:
         if chosen:
             path = Path(chosen).expanduser()
             return path / name if str(chosen).endswith(("/", "\\")) or path.is_dir() else path
-        from platformdirs import user_state_path  # noqa: PLC0415 - 13 ms that an API key need not pay
+        from platformdirs import user_state_path
 
         return user_state_path("tap-qonto", appauthor=False) / name
     except RuntimeError as error:

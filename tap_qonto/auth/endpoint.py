@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import requests
 
+from tap_qonto.api.answers import Problem, retry_after_of
 from tap_qonto.api.errors import CredentialError, NoAnswerError, RefusedError
-from tap_qonto.api.network import DeadlineAdapter
+from tap_qonto.api.network import DeadlineAdapter, never_sent, no_credentials, reason_of
 from tap_qonto.auth.keys import sendable
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class TokenEndpoint:
                 headers={"Accept": "application/json"} | self._headers,
                 timeout=self._timeout,
                 allow_redirects=False,
-                auth=_keep_headers,
+                auth=no_credentials,
             )
         except requests.exceptions.SSLError:
             msg = (
@@ -122,7 +122,7 @@ class TokenEndpoint:
             )
             raise CredentialError(msg) from None
         except requests.exceptions.RequestException as error:
-            raise NoAnswerError(_reason(error), may_be_spent=not _never_sent(error)) from None
+            raise NoAnswerError(reason_of(error), may_be_spent=not never_sent(error)) from None
 
     def _tokens(self, response: requests.Response, form: Mapping[str, str]) -> Tokens:
         status = response.status_code
@@ -132,7 +132,7 @@ class TokenEndpoint:
                 msg,
                 # A request over the limit is turned away unread; an error can happen at any point.
                 may_be_spent=status != requests.codes.too_many_requests,
-                retry_after=_retry_after(response.headers.get("Retry-After")),
+                retry_after=retry_after_of(response.headers, time.time()),
             )
         try:
             answer = json.loads(response.content)
@@ -145,7 +145,7 @@ class TokenEndpoint:
                 raise NoAnswerError(msg, may_be_spent=True)
             raise CredentialError(self._not_json(status, kind))
         if status != requests.codes.ok:
-            raise _refusal(response, answer, form)
+            raise _refusal(response, form)
         access_token = answer.get("access_token")
         if not (isinstance(access_token, str) and sendable(access_token)):
             msg = (
@@ -173,49 +173,6 @@ class TokenEndpoint:
         )
 
 
-def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from adding an Authorization header out of ~/.netrc."""
-    return request
-
-
-def _never_sent(error: requests.exceptions.RequestException) -> bool:
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
-    if isinstance(error, requests.exceptions.ConnectionError):
-        return _cause(error) in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
-    # What requests refuses to send at all: a URL without a host, an unknown scheme.
-    return isinstance(error, ValueError)
-
-
-def _reason(error: requests.exceptions.RequestException) -> str:
-    """Say in a few words what went wrong, without the URL and the body that requests quotes."""
-    if isinstance(error, requests.exceptions.Timeout):
-        return "it did not answer in time"
-    return {
-        "NameResolutionError": "its name could not be resolved",
-        "NewConnectionError": "the connection was refused",
-        "ProtocolError": "the connection was cut",
-        "ReadTimeoutError": "it did not answer in time",
-    }.get(_cause(error), "the connection failed")
-
-
-def _cause(error: requests.exceptions.RequestException) -> str:
-    inner = error.args[0] if error.args else None
-    return type(getattr(inner, "reason", None) or inner).__name__
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for, given in seconds or as a date."""
-    seconds = _seconds(value)
-    if seconds is not None or value is None:
-        return seconds
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
-
-
 def _seconds(value: Any) -> float | None:
     """Return a number of seconds, sent as number or text, or None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -227,23 +184,14 @@ def _seconds(value: Any) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _refusal(
-    response: requests.Response, answer: dict[str, Any], form: Mapping[str, str]
-) -> RefusedError:
-    """Read OAuth's error, or the API's own (``errors``: a list or one object)."""
-    errors = answer.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else errors
-    source = answer if "error" in answer or not isinstance(first, dict) else first
-    code = str(source.get("error") or source.get("code") or "")
-    detail = str(
-        source.get("error_description") or source.get("detail") or source.get("message") or ""
-    )
+def _refusal(response: requests.Response, form: Mapping[str, str]) -> RefusedError:
+    """Return what the endpoint says against a grant, without what was sent to it."""
+    body = response.content
     for secret in form.values():
-        detail = detail.replace(secret, "***")
-    detail = " ".join(detail.split())
-    if len(detail) > _LONGEST_DETAIL:
-        detail = f"{detail[:_LONGEST_DETAIL]}…"
-    trace = str(answer.get("trace_id") or response.headers.get("X-Tyk-Trace-Id") or "")
-    if trace := re.sub(r"[^\w-]", "", trace)[:60]:
-        detail = f"{detail}, trace id {trace}" if detail else f"trace id {trace}"
-    return RefusedError(response.status_code, re.sub(r"[^\w.-]", "", code)[:60], detail)
+        body = body.replace(secret.encode(), b"***")
+    problem = Problem.of(response.headers, body)
+    detail = problem.detail
+    if problem.trace:
+        trace = f"trace id {problem.trace}"
+        detail = f"{detail}, {trace}" if detail else trace
+    return RefusedError(response.status_code, problem.code, detail)

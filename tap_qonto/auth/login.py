@@ -158,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _settings() -> dict[str, str]:
     """Return the tap's settings from the environment and, below it, the nearest ``.env``."""
-    from dotenv import dotenv_values, find_dotenv  # noqa: PLC0415 - not needed for --help
+    from dotenv import dotenv_values, find_dotenv
 
     variables = dotenv_values(find_dotenv(usecwd=True)) | os.environ
     return {

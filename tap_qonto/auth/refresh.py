@@ -60,6 +60,7 @@ class Refresh:
     """Since when the token may be spent without our having its successor; None if it is not."""
 
     def __post_init__(self) -> None:
+        """Take up a refresh that an earlier run began with the same token."""
         self.began = self.clock()
         intent = self.stored.intent
         if intent is not None and intent.token == fingerprint(self.token):
@@ -190,4 +191,5 @@ class Refresh:
 
 
 def as_utc(instant: float) -> str:
+    """Return seconds since the epoch as a person reads them."""
     return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

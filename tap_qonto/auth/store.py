@@ -142,7 +142,7 @@ class TokenStore:
         Raises:
             CredentialError: If the lock cannot be had.
         """
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - 50 ms that an API key need not pay
+        from filelock import FileLock, Timeout
 
         target = Path(os.path.realpath(self.path))
         lock = FileLock(target.with_name(f"{target.name}.lock"), timeout=timeout, mode=0o600)

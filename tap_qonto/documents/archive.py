@@ -8,15 +8,13 @@ fetched meanwhile.
 
 from __future__ import annotations
 
-import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from hashlib import sha256
+from http import HTTPStatus
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
-
-import backoff
 
 from tap_qonto.api.errors import (
     AnswerError,
@@ -25,9 +23,10 @@ from tap_qonto.api.errors import (
     GoneError,
     QontoError,
 )
-from tap_qonto.api.pace import TRIES, waits
+from tap_qonto.api.pace import retrying
 from tap_qonto.documents.document import Document, Fetched, Link, link_of
 from tap_qonto.documents.names import beside, key_of
+from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +43,6 @@ _T = TypeVar("_T")
 
 RENEWALS = 2
 """How often a link that the file host refuses is asked for anew."""
-
-
-_logger = logging.getLogger("tap-qonto")
 
 
 class _File(NamedTuple):
@@ -87,12 +83,20 @@ class Archive:
         files: Downloads.
         storage: Keeps the files; None if documents are only listed.
         largest: Size in bytes beyond which documents are only listed.
+        machine: Its patience.
     """
 
     def __init__(
-        self, client: Client, files: FileHost, storage: Storage | None, *, largest: int
+        self,
+        client: Client,
+        files: FileHost,
+        storage: Storage | None,
+        *,
+        largest: int,
+        machine: Machine | None = None,
     ) -> None:
         self._client = client
+        self._machine = machine or Machine()
         self._files = files
         self._storage = storage
         self._largest = largest
@@ -160,17 +164,16 @@ class Archive:
         """
         query, source = document.query, document.source
         try:
-            answer = self._client.get(query)
+            told: Row | None = self._client.object(query, source.envelope)
         except QontoError as error:
             if error.status in (404, 410):
                 return None
             raise
-        told = answer.get(source.envelope) if isinstance(answer, dict) else None
-        if isinstance(told, dict) and source.inside:
+        if source.inside and told:
             told = told.get(source.inside)
         if not isinstance(told, dict):
-            msg = f"GET {query.path} answered JSON without the object {source.envelope!r}"
-            raise AnswerError(msg, status=200)
+            msg = f"GET {query.path} answered JSON without the object {source.inside!r}"
+            raise AnswerError(msg, status=HTTPStatus.OK)
         document.link = link_of(told, source.link)
         return told
 
@@ -221,28 +224,17 @@ class Archive:
     def _download(
         self, file: _File, storage: Storage, link: Callable[[Document], Link | None]
     ) -> _Copy:
-        def log(details: Any) -> None:
-            _logger.warning(
-                "%s: %s; trying again in %.1f s (attempt %d of %d)",
-                file.key.stream, details["exception"], details["wait"], details["tries"] + 1, TRIES,
-            )  # fmt: skip
-
-        attempt = backoff.on_exception(
-            waits,
-            FileFaultError,
-            max_tries=TRIES,
-            jitter=None,
-            giveup=lambda _error: self.stopped,
-            on_backoff=log,
-            logger=None,
-        )(self._attempt)
         try:
-            return attempt(file, storage, link)
-        except FileFaultError as error:
-            msg = (
-                f"{file.key.stream}: {error}. Gave up after {TRIES} attempts; nothing is lost, "
-                "the next run goes on from the last state"
+            return retrying(
+                lambda: self._attempt(file, storage, link),
+                FileFaultError,
+                file.key.stream,
+                tries=self._machine.tries,
+                sleep=self._machine.sleep,
+                stopped=self._stopped.is_set,
             )
+        except FileFaultError as error:
+            msg = f"{file.key.stream}: {error}"
             raise QontoError(msg, status=error.status) from None
 
     def _attempt(
@@ -376,8 +368,8 @@ def _is_pdf(file: _File) -> bool:
 
 def _with_invoice(copy: _Copy, pdf: BinaryIO) -> _Copy:
     """Return what became of a PDF, with the electronic invoice inside it."""
-    from tap_qonto.api.errors import UnreadableError  # noqa: PLC0415 - seldom needed
-    from tap_qonto.documents.facturx import read_invoice  # noqa: PLC0415 - seldom needed
+    from tap_qonto.api.errors import UnreadableError
+    from tap_qonto.documents.facturx import read_invoice
 
     pdf.seek(0)
     try:

@@ -68,7 +68,7 @@ class Document:
 
     __slots__ = ("columns", "id", "invoice", "link", "sealed", "source", "stream", "told")
 
-    def __init__(  # noqa: PLR0913 - each argument is one fact about the document
+    def __init__(  # noqa: PLR0913 - settings, given by name
         self,
         stream: str,
         columns: Row,

@@ -55,7 +55,7 @@ def read_invoice(pdf: BinaryIO) -> Invoice | None:
 
 def _embedded(pdf: BinaryIO) -> bytes | None:
     """Return the XML of a PDF's invoice."""
-    import pypdf  # noqa: PLC0415 - 0.2 s that runs without documents can do without
+    import pypdf
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # would retell each fault of each PDF
     try:
@@ -120,10 +120,10 @@ def _content(specification: Any) -> bytes:
 
 
 def _parsed(xml: bytes) -> Invoice:
-    from xml.etree.ElementTree import ParseError  # noqa: PLC0415 - as the parser itself
+    from xml.etree.ElementTree import ParseError
 
-    from defusedxml import DefusedXmlException  # noqa: PLC0415
-    from defusedxml.ElementTree import DefusedXMLParser  # noqa: PLC0415
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import DefusedXMLParser
 
     if not xml.startswith(_WIDE):
         xml = xml.strip(b"\0\r\n\t ")

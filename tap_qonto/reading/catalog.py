@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from tap_qonto import schemas
 from tap_qonto.api.errors import InputError
-from tap_qonto.singer.inputs import _logger
-from tap_qonto.streams import STREAMS
 
 if TYPE_CHECKING:
-    from tap_qonto.streams.base import QontoStream
+    from collections.abc import Mapping
+
+    from tap_qonto.singer.sdk import SdkStream
+
+_logger = logging.getLogger("tap-qonto")
 
 
-def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
-    """Return a catalog in which every stream has its parent, which the SDK would miss.
+def checked_catalog(
+    catalog: dict[str, Any], known: Mapping[str, type[SdkStream]]
+) -> dict[str, Any]:
+    """Return a catalog in which every stream has its key and its parent, which the SDK would miss.
+
+    Args:
+        catalog: What was given to ``--catalog``.
+        known: All streams of the tap, by name.
 
     Raises:
         InputError: If it is not.
@@ -24,7 +33,6 @@ def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         msg = f"The catalog has no list 'streams'. {anew}"
         raise InputError(msg)
-    known = {stream.name: stream for stream in STREAMS}
     names = [entry.get("tap_stream_id") for entry in entries]
     unknown = [name for name in names if name not in known]
     if unknown and len(unknown) == len(names):
@@ -45,7 +53,16 @@ def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
         if parent not in names
         and any(known[name].parent_stream_type is stream for name in names if name in known)
     ]
-    return catalog | {"streams": entries + missing}
+    keyed = [
+        _keyed(entry, known[name].primary_keys) if name in known else entry
+        for name, entry in zip(names, entries, strict=True)
+    ]
+    return catalog | {"streams": keyed + missing}
+
+
+def _keyed(entry: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return an entry that names its key; one written by hand may not, and rows would pile up."""
+    return entry if entry.get("key_properties") else entry | {"key_properties": list(keys)}
 
 
 def _deselected(stream: str, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -59,7 +76,7 @@ def _deselected(stream: str, keys: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _fault_of(entry: dict[str, Any], stream: type[QontoStream]) -> str | None:
+def _fault_of(entry: dict[str, Any], stream: type[SdkStream]) -> str | None:
     """Say what is wrong with a stream's entry in a catalog; None if it can be used."""
     schema = entry.get("schema")
     columns = schema.get("properties") if isinstance(schema, dict) else None

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
-
-from singer_sdk import Stream
 
 from tap_qonto.api.errors import (
     InputError,
 )
 from tap_qonto.api.instants import FLOOR, uniform
-from tap_qonto.singer.inputs import _logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from singer_sdk import Stream
+
+_logger = logging.getLogger("tap-qonto")
 
 
 def bookmarks_of(state: Any, streams: Mapping[str, Stream], latest: str) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
     key: str,
     pool: Pool,
     endless: bool = False,
+    ceiling: int = CEILING,
     on_count: Callable[[int], None] = lambda _count: None,
 ) -> Iterator[Row]:
     """Yield every row of a window in ascending order of its key.
@@ -66,6 +67,7 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
         pool: Fetches the pages.
         endless: The endpoint cannot filter by the end. New rows then enter during the read and
             counts prove nothing, so every page is read as the first one from the last value.
+        ceiling: Rows that the server lists for one query.
         on_count: Is told how many rows the window has in all, whenever that becomes known.
 
     Raises:
@@ -80,12 +82,12 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
         complete = False
         try:
             first = fetch(1, bounds)
-            if len(ends) == 1 and first.total is not None and first.total != CEILING:
+            if len(ends) == 1 and first.total is not None and first.total != ceiling:
                 on_count(memory.emitted + first.total)
             yield from memory.new(first.rows)
             if endless or first.is_last:
                 complete = first.is_last or memory.is_beyond(first.rows)
-            elif (first.total or 0) < CEILING:
+            elif (first.total or 0) < ceiling:
                 complete = yield from _pages_that_agree(first, fetch, bounds, memory, pool)
             else:
                 raise CeilingError  # noqa: TRY301 - the count may be capped, so it proves nothing
@@ -96,7 +98,7 @@ def read_window(  # noqa: PLR0913 - each argument is an independent fact about t
             if half := _halfway(start, bounds.end):
                 ends.append(half)
             else:
-                yield from memory.new(_just_full(fetch, bounds, key, start))
+                yield from memory.new(_just_full(fetch, bounds, key, start, ceiling))
                 memory.close(ends.pop())
             continue
         if complete:
@@ -150,7 +152,7 @@ def _halfway(start: str, end: str | None) -> str | None:
 
 
 def _just_full(
-    fetch: Callable[[int, Bounds], Page], bounds: Bounds, key: str, start: str
+    fetch: Callable[[int, Bounds], Page], bounds: Bounds, key: str, start: str, ceiling: int
 ) -> list[Row]:
     """Return the rows of a window too short to split, if they are no more than Qonto lists.
 
@@ -158,14 +160,14 @@ def _just_full(
     """
     try:
         first = fetch(1, bounds)
-        if first.total == CEILING:
+        if first.total == ceiling:
             fetch((first.pages or 1) + 1, bounds)
     except PastTheEndError:
         return _backwards(fetch, bounds, key)
     except CeilingError:
         pass
     msg = (
-        f"more than {CEILING} rows share the second {start[:19]}Z. Qonto lists no more than that "
+        f"more than {ceiling} rows share the second {start[:19]}Z. Qonto lists no more than that "
         "for one query and cannot be asked for less than a second. Nothing was skipped: the "
         "bookmark stays before them. Ask Qonto's support, or set a start_date after them"
     )

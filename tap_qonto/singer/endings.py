@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import threading
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +14,11 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 
 import tap_qonto
 from tap_qonto.api.errors import SentenceError, StoppedError
+from tap_qonto.machine import exit_at_once
 from tap_qonto.singer.messages import MessageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _logger = logging.getLogger("tap-qonto")
 
@@ -28,8 +27,13 @@ _OURS = Path(tap_qonto.__file__).parent
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
-    """End the process with one sentence on the log instead of a traceback."""
+def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) -> Iterator[None]:
+    """End the process with one sentence on the log instead of a traceback.
+
+    Args:
+        program: Name of the program that is running.
+        leave: Ends the process with an exit code.
+    """
     try:
         try:
             yield
@@ -39,31 +43,31 @@ def one_sentence() -> Iterator[None]:
         raise  # click's way to end a command
     except ConfigValidationError as error:
         for sentence in error.errors:
-            _logger.error("%s", sentence)  # noqa: TRY400 - the sentence says it all
-        _exit(1)
+            _logger.error("%s", sentence)
+        leave(1)
     except (SentenceError, SingerSDKError) as error:
-        _logger.error("%s", str(error) or type(error).__name__)  # noqa: TRY400 - it says it all
-        _exit(getattr(error, "exit_code", 1))
+        _logger.error("%s", str(error) or type(error).__name__)
+        leave(getattr(error, "exit_code", 1))
     except BrokenPipeError:
         MessageWriter.abandon()
-        _logger.error("The target has closed the pipe; its own log says why")  # noqa: TRY400
-        _exit(1)
+        _logger.error("The target has closed the pipe; its own log says why")
+        leave(1)
     except StoppedError as stop:
-        _logger.error("Stopped by signal %d; the next run goes on from the last state", stop.signum)  # noqa: TRY400
-        _exit(128 + stop.signum)
+        _logger.error("Stopped by signal %d; the next run goes on from the last state", stop.signum)
+        leave(128 + stop.signum)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        _logger.error("This machine refused something (%s): %s", _place(error), reason)  # noqa: TRY400
+        _logger.error("This machine refused something (%s): %s", _place(error), reason)
         _logger.debug("Where it happened", exc_info=True)
-        _exit(1)
+        leave(1)
     except Exception as error:
-        _logger.error(  # noqa: TRY400 - a traceback may quote the data
-            "Internal error: %s in %s. This is a bug of tap-qonto %s; please report this line. "
+        _logger.error(
+            "Internal error: %s in %s. This is a bug of %s %s; please report this line. "
             "Nothing is lost, the next run goes on from the last state",
-            type(error).__name__, _place(error), tap_qonto.__version__,
+            type(error).__name__, _place(error), program, tap_qonto.__version__,
         )  # fmt: skip
         _logger.debug("Where it happened", exc_info=True)
-        _exit(1)
+        leave(1)
 
 
 def _place(error: Exception) -> str:
@@ -72,11 +76,3 @@ def _place(error: Exception) -> str:
     ours = [frame for frame in frames if _OURS in Path(frame.filename).parents]
     frame = (ours or frames)[-1]
     return f"{Path(frame.filename).name}, line {frame.lineno}"
-
-
-def _exit(code: int) -> NoReturn:
-    """End the process at once, without waiting for requests that nobody needs any more."""
-    logging.shutdown()
-    if threading.active_count() > 1:
-        os._exit(code)
-    sys.exit(code)

@@ -10,13 +10,10 @@ from singer_sdk.metrics import Counter, Metric, Timer
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from singer_sdk.helpers import types
-
-
-INTERVAL = 5.0
-"""Seconds between two lines of one stream."""
 
 
 _logger = logging.getLogger("tap-qonto")
@@ -28,13 +25,24 @@ class Progress(Counter):
     Args:
         stream: Name of the stream.
         quiet: Says nothing, for child streams that are synced once per parent.
+        every: Seconds between two lines.
+        stopwatch: Returns seconds that only ever grow.
     """
 
-    def __init__(self, stream: str, *, quiet: bool) -> None:
+    def __init__(
+        self,
+        stream: str,
+        *,
+        quiet: bool,
+        every: float = 5.0,
+        stopwatch: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(Metric.RECORD_COUNT, {"stream": stream})
         self._stream = stream
         self._quiet = quiet
-        self._started = self._spoken = time.monotonic()
+        self._every = every
+        self._stopwatch = stopwatch
+        self._started = self._spoken = stopwatch()
         self._expected: dict[object, int] = {}
 
     def expect(self, sequence: object, rows: int) -> None:
@@ -50,8 +58,8 @@ class Progress(Counter):
         self.value += value
         # Asking for the time costs as much as the rest of this method.
         if not self.value & 63 and not self._quiet:
-            now = time.monotonic()
-            if now - self._spoken >= INTERVAL:
+            now = self._stopwatch()
+            if now - self._spoken >= self._every:
                 self._spoken = now
                 _logger.info("%s: %s", self._stream, self._line(now - self._started))
 
@@ -75,7 +83,7 @@ class Progress(Counter):
     ) -> None:
         if self._quiet:
             return
-        seconds = time.monotonic() - self._started
+        seconds = self._stopwatch() - self._started
         rows = f"{self.value:,} row{'' if self.value == 1 else 's'}"
         end = "" if exc_type is None else ", not finished"
         _logger.info("%s: %s in %.1f s%s", self._stream, rows, seconds, end)

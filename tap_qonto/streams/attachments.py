@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import backoff
 from typing_extensions import override
 
-from tap_qonto.api.errors import AnswerError, NotReadableError
+from tap_qonto.api.errors import NotReadableError
 from tap_qonto.api.instants import from_datetime
 from tap_qonto.api.pages import Query
 from tap_qonto.documents.document import STATEMENT, Document
@@ -33,7 +33,7 @@ class TransactionAttachments(DocumentStream, belongs_to="transaction_id"):
     parent_stream_type = Transactions
 
     @override
-    def of(self, row: Row) -> Iterator[Document]:
+    def documents_of(self, row: Row) -> Iterator[Document]:
         embedded = {
             told["id"]: told
             for told in row.get("attachments") or ()
@@ -62,20 +62,17 @@ class ClientInvoiceAttachments(DocumentStream, belongs_to="client_invoice_id", i
     def begin(self, row: Row, parent: QontoStream) -> _Waiting:
         if not _awaits_pdf(row):
             return super().begin(row, parent)
-        return _Waiting(row, later=self.tap.archive.wait(self._begin_later, row, parent))
+        return _Waiting(row, later=self.run.archive.wait(self._begin_later, row, parent))
 
     def _begin_later(self, row: Row, parent: QontoStream) -> _Waiting:
         """Wait for an invoice's PDF; without one, the next run must read the invoice again."""
-        invoice = backoff.on_predicate(
-            backoff.constant,
-            lambda invoice: (
-                invoice and not invoice.get("attachment_id") and not self.tap.archive.stopped
-            ),
-            interval=2,
-            max_tries=15,
-            jitter=None,
-            logger=None,
-        )(self._invoice)(row["id"])
+        invoice: Row | None = row
+        for attempt in range(_LOOKS):
+            if attempt:
+                self.run.machine.sleep(_BETWEEN_LOOKS)
+            invoice = self._invoice(row["id"])
+            if not invoice or invoice.get("attachment_id") or self.run.archive.stopped:
+                break
         if invoice is None:
             return super().begin(row, parent)
         row = parent.clean(invoice, None)
@@ -85,17 +82,16 @@ class ClientInvoiceAttachments(DocumentStream, belongs_to="client_invoice_id", i
         """Return an invoice as it is now; None if it was deleted meanwhile."""
         query = Query(self.name, f"/client_invoices/{id_}")
         try:
-            answer = self.tap.client.get(query)
+            return self.run.client.object(query, "client_invoice")
         except NotReadableError as error:
-            if error.status != 404:  # noqa: PLR2004 - not found
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
-        invoice = answer.get("client_invoice") if isinstance(answer, dict) else None
-        if not isinstance(invoice, dict):
-            msg = f"GET {query.path} answered JSON without the object 'client_invoice'"
-            raise AnswerError(msg, status=200)
-        return invoice
 
+
+_LOOKS = 15
+_BETWEEN_LOOKS = 2.0
+"""How often, and after how many seconds, an invoice without its PDF is looked at again."""
 
 _RECENTLY = timedelta(minutes=15)
 """How long after an invoice's last change its PDF may still be in the making."""
@@ -148,7 +144,7 @@ class StatementFiles(DocumentStream, belongs_to="statement_id", scope="organizat
     parent_stream_type = Statements
 
     @override
-    def of(self, row: Row) -> Iterator[Document]:
+    def documents_of(self, row: Row) -> Iterator[Document]:
         file, id_ = row.get("file"), row.get("id")
         if isinstance(file, dict) and isinstance(id_, str):
             columns = {name: row.get(name) for name in ("bank_account_id", "period")}

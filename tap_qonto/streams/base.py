@@ -11,15 +11,8 @@ it inherits:
 
 from __future__ import annotations
 
-import logging
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from singer_sdk import Stream
-from singer_sdk.helpers._catalog import pop_deselected_record_properties
-from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_qonto import schemas
@@ -30,24 +23,43 @@ from tap_qonto.api.errors import (
     UnauthorizedError,
 )
 from tap_qonto.api.instants import FLOOR, shift, uniform
-from tap_qonto.api.pages import LateRows, Query
+from tap_qonto.api.pages import PER_PAGE, LateRows, Query
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
 from tap_qonto.reading.state import INTERRUPTED, Bookmark
-from tap_qonto.singer.progress import Progress, Silent
+from tap_qonto.singer.sdk import SdkStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from singer_sdk.helpers import types
-    from singer_sdk.singerlib import Catalog
 
     from tap_qonto.api.pages import Page, Row
-    from tap_qonto.streams.documents import DocumentStream
-    from tap_qonto.tap import TapQonto
+    from tap_qonto.documents.document import Document
+    from tap_qonto.reading.run import Run
+    from tap_qonto.singer.sdk import SdkTap
 
 
-class QontoStream(Stream):
+class Companion(Protocol):
+    """The child stream that holds the documents of a stream's rows, as the parent sees it."""
+
+    def documents_of(self, row: Row) -> Iterator[Document]:
+        """Yield the documents that a row, as Qonto sent it, points at."""
+
+    def attach(self, row: Row, documents: tuple[Document, ...]) -> Row:
+        """Let a clean row carry its documents until its turn."""
+
+    def accompany(self, rows: Iterable[Row], parent: QontoStream) -> Iterator[Row]:
+        """Yield the rows, while the documents of those that follow are fetched."""
+
+    def contexts(self, row: Row) -> Iterator[types.Context]:
+        """Yield the context of the row whose turn it is, if it has documents."""
+
+    def write_all(self, context: types.Context | None, parent: QontoStream) -> None:
+        """Write the documents of the row whose turn it is."""
+
+
+class QontoStream(SdkStream):
     """Rows of one endpoint.
 
     Class keywords say what differs from the usual: `envelope`, the key that holds the rows
@@ -61,11 +73,9 @@ class QontoStream(Stream):
     scope: ClassVar[str] = "organization.read"
     oauth_only: ClassVar[bool] = False
     params: ClassVar[tuple[tuple[str, str], ...]] = ()
-    per_page: ClassVar[int] = 100
-
-    primary_keys: ClassVar[tuple[str, ...]] = ("id",)
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # rows are clean when the SDK gets them
-    STATE_MSG_FREQUENCY = 500  # half of what a killed run may read twice
+    per_page: ClassVar[int] = PER_PAGE
+    holds_documents: ClassVar[bool] = False
+    """Whether this is a `Companion` of its parent."""
 
     def __init_subclass__(cls, **differs: Any) -> None:
         """Set the class attributes named by the class keywords."""
@@ -78,16 +88,14 @@ class QontoStream(Stream):
         if differs.get("oauth_only"):
             cls.selected_by_default = False
 
-    def __init__(self, tap: TapQonto) -> None:
-        super().__init__(tap, schema=schemas.emitted(self.name, type(self).primary_keys))
-        self.tap = tap
+    def __init__(self, tap: SdkTap, run: Run) -> None:
+        super().__init__(tap, schemas.emitted(self.name, type(self).primary_keys))
+        self.run = run
         self.envelope = self.envelope or self.name  # type: ignore[misc]
         self._cleaner: Cleaner | None = None
         self.started = False
         """Whether reading has begun."""
-        self._schema_written = False
-        self._progress = Progress(self.name, quiet=True)
-        self._documents: DocumentStream | None = None
+        self._documents: Companion | None = None
         self._bookmark: Bookmark | None = None
 
     # What a kind of list and a stream can say about themselves
@@ -117,7 +125,7 @@ class QontoStream(Stream):
 
     def page(self, query: Query, number: int, context: types.Context | None) -> Page:
         """Return one page, whose rows are clean when they are looked at."""
-        page = self.tap.client.page(query, self.envelope, number, per_page=self.per_page)
+        page = self.run.client.page(query, self.envelope, number, per_page=self.per_page)
         rows = LateRows(lambda: [self.clean(row, context) for row in page.rows])
         return page._replace(rows=rows)
 
@@ -140,7 +148,7 @@ class QontoStream(Stream):
         if self._documents is None:
             return self._cleaner(row)
         # Cleaning removes the links to the documents.
-        documents = tuple(self._documents.of(row))
+        documents = tuple(self._documents.documents_of(row))
         return self._documents.attach(self._cleaner(row), documents)
 
     def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
@@ -152,8 +160,8 @@ class QontoStream(Stream):
         return read_numbered(
             lambda number: self.page(query, number, context),
             keys=self.primary_keys,
-            pool=self.tap.client.pool,
-            on_count=lambda rows: self._progress.expect(query, rows),
+            pool=self.run.client.pool,
+            on_count=lambda rows: self.progress.expect(query, rows),
             on_change=self._say_changed,
         )
 
@@ -166,11 +174,6 @@ class QontoStream(Stream):
 
     # Bookmarks
 
-    @property
-    def is_incremental(self) -> bool:
-        """Whether the stream goes on from its bookmark."""
-        return bool(self.replication_key) and self.replication_method == REPLICATION_INCREMENTAL
-
     def start(self, context: types.Context | None) -> str | None:
         """Return the first key to read, uniform, or None for everything.
 
@@ -178,29 +181,18 @@ class QontoStream(Stream):
         visible late. An interrupted run is taken up at its bookmark, unless that is so young that
         rows before it may have become visible since.
         """
-        state = self._stored(context) if self.is_incremental else {}
+        state = self.stored_state(context) if self.is_incremental else {}
         bookmark = state.get("replication_key_value")
         if not bookmark:
-            return self.tap.start_date
+            return self.run.start_date
         start = uniform(bookmark)
         end = uniform(state[INTERRUPTED]) if INTERRUPTED in state else start
-        return max(min(start, shift(end, -self.tap.lookback)), FLOOR)
-
-    def _stored(self, context: types.Context | None) -> dict[str, Any]:
-        """Return the state of a partition, without making one as the SDK would.
-
-        Queries are prepared in the background, where nothing may change the state.
-        """
-        state: dict[str, Any] = self.tap_state.get("bookmarks", {}).get(self.name, {})
-        if not context:
-            return state
-        partitions = (part for part in state.get("partitions", ()) if part["context"] == context)
-        return next(partitions, {})
+        return max(min(start, shift(end, -self.run.lookback)), FLOOR)
 
     def bookmark(self, context: types.Context | None) -> Bookmark:
         """Return the bookmark of a partition."""
         state = self.get_context_state(context) if self.is_incremental else {}
-        self._bookmark = Bookmark(state, self.replication_key or "", self.tap.run_end)
+        self._bookmark = Bookmark(state, self.replication_key or "", self.run.end)
         return self._bookmark
 
     def hold(self, row: Row) -> None:
@@ -228,7 +220,7 @@ class QontoStream(Stream):
             count += 1
             last = max(last, row.get(bookmark.key) or "")
         # Rows without the key leave only the end of what was asked for to remember.
-        bookmark.move(self.tap.run_end if count and not last else last)
+        bookmark.move(self.run.end if count and not last else last)
         bookmark.finish()
 
     # What the SDK calls
@@ -243,9 +235,9 @@ class QontoStream(Stream):
                 emitted = True
                 yield row
         except (NotReadableError, UnauthorizedError) as error:
-            if emitted or not self.tap.may_skip(self, error):
+            if emitted or not self.run.may_skip(self, error):
                 raise
-            self.tap.skip(self, error)
+            self.run.skip(self, error)
         except CeilingError as error:
             msg = (
                 f"{self.path} lists more rows than Qonto gives out for one query, and has no "
@@ -253,15 +245,13 @@ class QontoStream(Stream):
             )
             raise ListError(msg) from error
 
-    def _selected_documents(self) -> DocumentStream | None:
+    def _selected_documents(self) -> Companion | None:
         """Return the child stream that holds the rows' documents, if it is selected."""
-        from tap_qonto.streams.documents import DocumentStream  # noqa: PLC0415 - it imports this
-
         return next(
             (
-                child
+                cast("Companion", child)
                 for child in self.child_streams
-                if isinstance(child, DocumentStream) and child.selected
+                if isinstance(child, QontoStream) and child.holds_documents and child.selected
             ),
             None,
         )
@@ -275,115 +265,8 @@ class QontoStream(Stream):
         return self._documents.contexts(record)
 
     @override
-    def _sync_children(self, child_context: types.Context | None) -> None:
-        # The SDK's way costs two lines of log, a STATE and 0.3 ms per parent.
+    def write_children(self, _context: types.Context | None) -> bool:
         if self._documents is None:
-            super()._sync_children(child_context)
-        else:
-            self._documents.write(child_context, self)
-
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        super().apply_catalog(catalog)
-        # A catalog written by hand may leave out the key, without which rows would pile up.
-        if not self.primary_keys:
-            self.primary_keys = type(self).primary_keys  # type: ignore[misc]
-        # One without the replication key would read everything at every run without saying so.
-        key: object = type(self).replication_key
-        self.replication_key = key if isinstance(key, str) else None
-
-    @override
-    def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
-        # The SDK announces each error before it raises it; its own sentence comes at the end.
-        level = logging.DEBUG if level >= logging.ERROR else level
-        super().log(message, *args, level=level, **options)
-
-    @override
-    def get_record_counter(
-        self, *, endpoint: str | None = None, log_interval: float = 0
-    ) -> Progress:
-        self._progress = Progress(self.name, quiet=self.parent_stream_type is not None)
-        return self._progress
-
-    @override
-    def get_sync_timer(self) -> Silent:
-        return Silent()
-
-    @override
-    def get_batch_config(self, config: Mapping[str, Any]) -> None:
-        """Refuse BATCH: the SDK writes deselected columns into its files."""
-
-    @override
-    def get_replication_key_signpost(self, context: types.Context | None = None) -> None:
-        """Leave out the SDK's cap on bookmarks: `Bookmark` has its own, in the uniform form."""
-
-    @override
-    def _write_starting_replication_value(self, context: types.Context | None) -> None:
-        """Leave the state alone until a row has been written."""
-
-    @override
-    def _increment_stream_state(
-        self, latest_record: types.Record, *, context: types.Context | None = None
-    ) -> None:
-        """Leave bookmarks to `Bookmark`."""
-
-    @override
-    def _write_schema_message(self) -> None:
-        # The SDK sends a child's schema once per parent, and targets flush at each.
-        if not self._schema_written:
-            self._schema_written = True
-            super()._write_schema_message()
-
-    @override
-    def _process_record(
-        self,
-        record: types.Record,
-        child_context: types.Context | None = None,
-        partition_context: types.Context | None = None,
-    ) -> None:
-        if self._has_descendents:
-            super()._process_record(record, child_context, partition_context)
-
-    @override
-    def _write_record_message(self, record: types.Record) -> None:
-        if self._unmapped_name is None:
-            super()._write_record_message(record)
-            return
-        for name in self._deselected:
-            record.pop(name, None)
-        if self._deselects_inside:
-            pop_deselected_record_properties(record, self.schema, self.mask)
-        self.tap.message_writer.write_record(self._unmapped_name, record, self._stream_version)
-        self.state_manager.is_flushed = False
-
-    # What the SDK would find out anew for every row
-
-    @cached_property
-    def _has_descendents(self) -> bool:
-        return self.has_selected_descendents
-
-    @cached_property
-    def _unmapped_name(self) -> str | None:
-        """The name under which rows are written as they are; None if a stream map changes them."""
-        maps = self.stream_maps
-        if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
-            return None
-        return maps[0].stream_alias
-
-    @cached_property
-    def _deselected(self) -> tuple[str, ...]:
-        """Columns that the catalog deselects."""
-        return tuple(path[1] for path in self._hidden if len(path) == _COLUMN)
-
-    @cached_property
-    def _deselects_inside(self) -> bool:
-        """Whether the catalog deselects a property inside a column."""
-        return any(len(path) > _COLUMN for path in self._hidden)
-
-    @property
-    def _hidden(self) -> list[tuple[str, ...]]:
-        return [path for path, selected in self.mask.items() if path and not selected]
-
-
-_COLUMN = len(("properties", "name"))
-"""Length of a breadcrumb that leads to a column."""
+            return False
+        self._documents.write_all(_context, self)
+        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from typing_extensions import override
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from tap_qonto.api.pages import Row
     from tap_qonto.documents.document import Fetched
-
+    from tap_qonto.reading.run import Run
+    from tap_qonto.singer.sdk import SdkTap
 
 AHEAD = 100
 """Rows of the parent, about a page, whose documents may be under way before their turn."""
@@ -61,18 +62,19 @@ class DocumentStream(QontoStream, scope="attachment.read"):
     belongs_to: ClassVar[str] = ""
     pointers: ClassVar[tuple[str, ...]] = ("attachment_id",)
     invoices: ClassVar[bool] = False
+    holds_documents = True
     state_partitioning_keys = ()  # one STATE for all parents
 
     _turn = _Waiting({})
     _written = 0
     _received = 0
 
-    def __init__(self, tap: Any) -> None:
-        super().__init__(tap)
+    def __init__(self, tap: SdkTap, run: Run) -> None:
+        super().__init__(tap, run)
         self._statuses: Counter[str] = Counter()
         self._unreadable = 0
 
-    def of(self, row: Row) -> Iterator[Document]:
+    def documents_of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row of the parent, as Qonto sent it, points at."""
         named = (row.get(name) for name in self.pointers)
         for id_ in dict.fromkeys(id_ for id_ in named if isinstance(id_, str) and id_):
@@ -105,8 +107,8 @@ class DocumentStream(QontoStream, scope="attachment.read"):
 
     def accompany(self, rows: Iterable[Row], parent: QontoStream) -> Iterator[Row]:
         """Yield the parent's rows, while the documents of those that follow are fetched."""
-        self._write_schema_message()
-        ahead = AHEAD if self.ABORT_AT_RECORD_COUNT is None else 0
+        self.announce()
+        ahead = 0 if self.is_test else AHEAD
         waiting: deque[_Waiting] = deque()
         try:
             for row in rows:
@@ -122,11 +124,11 @@ class DocumentStream(QontoStream, scope="attachment.read"):
     def begin(self, row: Row, parent: QontoStream) -> _Waiting:
         """Begin to fetch the documents of a row."""
         documents = row.pop(_DOCUMENTS, ())
-        if not documents or not parent.stream_maps[0].get_filter_result(row):
+        if not documents or not parent.is_wanted(row):
             return _Waiting(row)
-        if self.name in self.tap.skipped:
+        if self.name in self.run.skipped:
             return _Waiting(row, unfinished=True)
-        return _Waiting(row, tuple(map(self.tap.archive.begin, documents)))
+        return _Waiting(row, tuple(map(self.run.archive.begin, documents)))
 
     def _next(self, waiting: _Waiting, parent: QontoStream) -> Row:
         while waiting.later:
@@ -141,7 +143,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if self._turn.documents:
             yield {self.belongs_to: row["id"]}
 
-    def write(self, context: types.Context | None, parent: QontoStream) -> None:
+    def write_all(self, context: types.Context | None, parent: QontoStream) -> None:
         """Write the documents of the row whose turn it is.
 
         Raises:
@@ -152,16 +154,16 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             for work in self._turn.documents:
                 fetched = work.result() if isinstance(work, Future) else work
                 self._note(fetched, context)
-                self._write_record_message(self.clean(fetched.row, context))
+                self.write(self.clean(fetched.row, context))
         except (NotReadableError, UnauthorizedError) as error:
-            if not self.tap.may_skip(self, error):
+            if not self.run.may_skip(self, error):
                 raise
-            self.tap.skip(self, error)
+            self.run.skip(self, error)
             parent.hold(self._turn.row)
         # A parent that is not selected itself writes no STATE before its end.
         if not parent.selected and self._written >= self.STATE_MSG_FREQUENCY:
             self._written = 0
-            self._write_state_message()
+            self.checkpoint()
 
     # What the log says
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
@@ -30,17 +30,17 @@ class Single(QontoStream):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        answer = self.tap.client.get(self.query())
-        row = answer.get(self.envelope) if isinstance(answer, dict) else None
+        answer = self.run.client.get(self.query())
+        row = answer.get(self.envelope)
         if not isinstance(row, dict) and not self.is_absent(answer):
             msg = f"GET {self.path} answered JSON without the object {self.envelope!r}"
             raise AnswerError(msg, status=200)
         if row:
             yield self.clean(row, context)
 
-    def is_absent(self, answer: Any) -> bool:
+    def is_absent(self, answer: Row) -> bool:
         """Return whether an answer says that the object does not exist."""
-        return isinstance(answer, dict) and self.envelope in answer and not answer[self.envelope]
+        return self.envelope in answer and not answer[self.envelope]
 
     @override
     def first_queries(self) -> Sequence[Query]:
@@ -92,14 +92,14 @@ class Windowed(QontoStream):
             if self._bookmark:
                 # Rows before those written may be among the ones that follow.
                 self._bookmark.undo()
-                self._write_state_message()
+                self.checkpoint()
             query = self.query(("sort_by", self.fallback))
             yield from self.afterwards(self.numbered(query, context), context)
 
     def window(self, context: types.Context | None) -> Bounds:
         """Return the first and last value of the sort key that this run reads."""
         start = self.start(context) if self.replication_key == self.sort else None
-        return Bounds(start, self.tap.run_end)
+        return Bounds(start, self.run.end)
 
     def sequence(
         self, window: Bounds, context: types.Context | None, *params: tuple[str, str]
@@ -109,9 +109,10 @@ class Windowed(QontoStream):
             lambda number, bounds: self.page(self.bounded(bounds, *params), number, context),
             window,
             key=self.sort,
-            pool=self.tap.client.pool,
+            pool=self.run.client.pool,
             endless=self.endless,
-            on_count=lambda rows: self._progress.expect((*(context or {}).values(), *params), rows),
+            ceiling=self.run.machine.ceiling,
+            on_count=lambda rows: self.progress.expect((*(context or {}).values(), *params), rows),
         )
 
     @override
@@ -149,7 +150,7 @@ class NewestFirst(Listed):
             lambda number: self.page(query, number, context),
             key="updated_at",
             start=self.start(context),
-            on_count=lambda rows: self._progress.expect(query, rows),
+            on_count=lambda rows: self.progress.expect(query, rows),
             on_change=self._say_changed,
         )
         while True:

@@ -25,7 +25,7 @@ class Organization(Single):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        yield self.clean(deepcopy(self.tap.organization), context)
+        yield self.clean(deepcopy(self.run.organization), context)
 
     @override
     def first_queries(self) -> Sequence[Query]:
@@ -44,8 +44,8 @@ class BankAccounts(Listed):
         for row in super().rows(context):
             listed.add(row["id"])
             yield row
-        if self.tap.external_accounts:
-            organization = self.tap.organization
+        if self.run.external_accounts:
+            organization = self.run.organization
             embedded = organization.get("bank_accounts")
             for account in embedded if isinstance(embedded, list) else ():
                 known = {"organization_id": organization.get("id")}

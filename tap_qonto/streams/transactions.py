@@ -37,7 +37,7 @@ class Transactions(Windowed, params=INCLUDES):
     @property
     @override
     def partitions(self) -> list[dict[str, str]]:
-        return [{"bank_account_id": account} for account in self.tap.bank_account_ids(self)]
+        return [{"bank_account_id": account} for account in self.run.bank_account_ids(self)]
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
@@ -45,7 +45,7 @@ class Transactions(Windowed, params=INCLUDES):
             return iter(())
         accounts = self.partitions
         following = accounts.index(dict(context)) + 1
-        self.tap.client.ask_early(self._openings(accounts[following : following + EARLY]))
+        self.run.client.ask_early(self._openings(accounts[following : following + EARLY]))
         window = self.window(context)
         sequences = [self.sequence(window, context, *params) for params in self._params(context)]
         return self.following(merge(sequences, key=self.sort), context)

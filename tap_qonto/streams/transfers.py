@@ -75,8 +75,8 @@ class InternationalBeneficiaries(Listed, envelope="beneficiaries"):
     def _currencies(self) -> list[str]:
         """Return the currencies that Qonto can send, in a fixed order."""
         path = "/international/currencies"
-        answer = self.tap.client.get(Query(self.name, path, (("source", "EUR"),)))
-        currencies = answer.get("currencies") if isinstance(answer, dict) else None
+        answer = self.run.client.get(Query(self.name, path, (("source", "EUR"),)))
+        currencies = answer.get("currencies")
         if not isinstance(currencies, list):
             msg = f"GET {path} answered JSON without the list 'currencies'"
             raise AnswerError(msg, status=200)

@@ -35,9 +35,9 @@ _PLACES = (
 
 def kind_of(number: int) -> str:
     """Return whether a client is a company, an individual or a freelancer."""
-    if number % 37 == 36:  # noqa: PLR2004 - a few freelancers, an Italian notion
+    if number % 37 == 36:  # a few freelancers, an Italian notion
         return "freelancer"
-    return "individual" if number % 6 == 5 else "company"  # noqa: PLR2004 - one in six
+    return "individual" if number % 6 == 5 else "company"  # one in six
 
 
 def place_of(number: int) -> tuple[str, str, str]:

@@ -59,7 +59,7 @@ class Columns:
         count = self.first[-1]
         self.words = array(
             "I",
-            Random(formula.seed("ledger")).randbytes(4 * count),  # noqa: S311 - no secret
+            Random(formula.seed("ledger")).randbytes(4 * count),
         )
         self.trades = array("B", bytes(count))
         self.states = array("B", bytes(count))

@@ -73,7 +73,7 @@ class _History:
         """Move what a closed account holds to the first account."""
         columns = self._columns
         position = columns.first[account.number + 1] - 1
-        if account.transactions < 2:  # noqa: PLR2004 - opening and closing
+        if account.transactions < 2:  # opening and closing
             return
         rest = columns.balances[position - 1]
         main = self._accounts[0]
@@ -131,7 +131,7 @@ class _History:
                     low, span, credit = spans[0]
                     amount = low + (share * span >> 32)
                 trades[position] = trade
-                if index >= unsettled_from and word % 5 < 3:  # noqa: PLR2004 - three in five
+                if index >= unsettled_from and word % 5 < 3:  # three in five
                     state = PENDING
                     held += 0 if credit else amount
                 elif word % 47 == 0 and not credit:
@@ -154,9 +154,9 @@ class _History:
             word = words[position]
             moment = columns.settled(position)
             kind = word % 16
-            if states[position] != COMPLETED or kind < 10:  # noqa: PLR2004 - ten in sixteen
+            if states[position] != COMPLETED or kind < 10:  # ten in sixteen
                 later = 1 + word % 90_000
-            elif kind < 15:  # noqa: PLR2004 - five in sixteen
+            elif kind < 15:  # five in sixteen
                 later = DAY + word % (20 * DAY)
             else:
                 later = 60 * DAY + word % (300 * DAY)

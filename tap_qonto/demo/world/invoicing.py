@@ -248,7 +248,7 @@ def quotes(company: Facts) -> Iterator[Row]:
         status = "pending_approval"
         if with_invoice and has_quote(3 * number):
             status = "approved"
-        elif number % 5 == 4:  # noqa: PLR2004 - one in five
+        elif number % 5 == 4:  # one in five
             status = "canceled"
         created = max(START - DAY, sold.created - 20 * DAY - number * SECOND)
         decided = min(END, created + 8 * DAY)

@@ -34,7 +34,7 @@ def beneficiary_name(company: Facts, number: int) -> str:
 
 
 def _is_german(payee: int) -> bool:
-    return payee % 9 == 8  # noqa: PLR2004 - one in nine
+    return payee % 9 == 8  # one in nine
 
 
 def beneficiary_iban(number: int) -> str:

@@ -40,7 +40,7 @@ def _collections() -> Iterator[tuple[int, int, int]]:
         first = _signed(subscription) + 20 * DAY
         days = 30 if subscription % 3 else 91
         for run, moment in enumerate(range(first, END - 2 * DAY, days * DAY)):
-            if run < 12:  # noqa: PLR2004 - contracts of twelve debits
+            if run < 12:  # contracts of twelve debits
                 yield 100 * subscription + run, subscription, moment
 
 
@@ -117,7 +117,7 @@ def direct_debit_subscriptions(company: Facts) -> Iterator[Row]:
     for number in range(_SUBSCRIPTIONS):
         runs = done.get(number, [])
         days = 30 if number % 3 else 91
-        complete = len(runs) == 12  # noqa: PLR2004 - contracts of twelve debits
+        complete = len(runs) == 12  # contracts of twelve debits
         status = "completed" if complete else "in_progress"
         if number >= _SUBSCRIPTIONS - 2:
             status = "pending_mandate_signature"

@@ -260,7 +260,7 @@ def _logo(name: str) -> Row:
 def _vat_lines(cents: int, vat: int, rate: int, word: int) -> Row:
     """Split the VAT of a row; most rows carry text as documented, one in eight carries numbers."""
     parts = [(vat, cents - vat)]
-    if word % 17 == 0 and cents > 1_000:  # noqa: PLR2004 - too small to split below ten euros
+    if word % 17 == 0 and cents > 1_000:  # too small to split below ten euros
         parts = [(vat // 3, (cents - vat) // 3), (vat - vat // 3, cents - vat - (cents - vat) // 3)]
     percent = rate // 10 if rate % 10 == 0 else rate / 10
     if word % 8 == 0:

@@ -86,7 +86,7 @@ def sale(company: Facts, number: int) -> Sale:
     client = formula.number("invoiced", number, min(CLIENTS, REGULARS + number))
     country, kind = place_of(client)[2], kind_of(client)
     created = START + min(number, INVOICES - 1) * STEP + formula.number("sold", number, STEP)
-    if number % 12 == 5 and number < INVOICES:  # noqa: PLR2004 - came from another tool
+    if number % 12 == 5 and number < INVOICES:  # came from another tool
         created = _IMPORTS[number * 3 // INVOICES]
     lines = []
     for rank in range(1 + formula.number("lines", number, 4)):
@@ -101,7 +101,7 @@ def sale(company: Facts, number: int) -> Sale:
 
 def is_imported(number: int) -> bool:
     """Say whether an invoice came from another tool, which hides it from the list by default."""
-    return number % 12 == 5 and number < INVOICES - DRAFTS  # noqa: PLR2004 - one in twelve
+    return number % 12 == 5 and number < INVOICES - DRAFTS  # one in twelve
 
 
 def imported_ids(company: Facts) -> set[str]:
@@ -115,7 +115,7 @@ def imported_ids(company: Facts) -> set[str]:
 
 def is_canceled(number: int) -> bool:
     """Say whether an invoice was canceled."""
-    return number % 31 == 17  # noqa: PLR2004 - one in thirty-one
+    return number % 31 == 17  # one in thirty-one
 
 
 def reference_of(sold: Sale, number: int, prefix: str = "F") -> str:
@@ -194,7 +194,7 @@ def credit_notes_of(number: int) -> list[int]:
     """Return the numbers of the credit notes of an invoice: its own number, or none."""
     if number >= INVOICES - DRAFTS:
         return []
-    return [number] if is_canceled(number) or number % 25 == 9 else []  # noqa: PLR2004 - a few
+    return [number] if is_canceled(number) or number % 25 == 9 else []  # a few
 
 
 def has_quote(number: int) -> bool:

@@ -228,7 +228,7 @@ def _unsettled_transfers(company: Facts) -> Iterator[Row]:
     reasons = ("debit_account_insufficient_funds", "beneficiary_bic_invalid")
     for rank in range(64):
         number = _FIRST_SINGLE + rank
-        under_way = rank >= 56  # noqa: PLR2004 - the last eight
+        under_way = rank >= 56  # the last eight
         created = START + rank * 11 * DAY + formula.number("single", rank, DAY)
         status = ("declined", "canceled")[rank % 2]
         if under_way:
@@ -269,7 +269,7 @@ def bulk_transfers(company: Facts) -> Iterator[Row]:
         if any(one is None for one in settled):
             continue
         moment = max(one.moment for one in settled if one is not None)
-        failed = rank % 6 == 5  # noqa: PLR2004 - two a year
+        failed = rank % 6 == 5  # two a year
         results: list[Row] = [
             {
                 "client_transfer_id": f"paie-{rank + 1}-{number % EMPLOYEES + 1}",
