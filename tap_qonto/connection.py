@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_qonto import __version__
 from tap_qonto.api.client import Client
+from tap_qonto.api.errors import InputError
 from tap_qonto.api.files import FileHost
 from tap_qonto.api.pace import RateLimit
 from tap_qonto.api.transport import Transport
@@ -114,13 +115,22 @@ class Connection:
 
     @cached_property
     def _demo(self) -> tuple[str, BaseAdapter] | None:
-        """The demo company's address and the adapter that answers for it; None without it."""
+        """The demo company's address and the adapter that answers for it; None without it.
+
+        Raises:
+            InputError: If the setting `demo_path` names a file that cannot be used.
+        """
         if self._config["environment"] != "demo" or self._config.get("api_url"):
             return None
         # Only the demo pays for these.
-        from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter
+        from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, WorldFileError
 
-        return DEMO_API_URL, DemoAdapter(Api(Company(self._config["demo_organization"])))
+        name, path = self._config["demo_organization"], self._config.get("demo_path")
+        try:
+            company = Company(name, path=path)
+        except WorldFileError as error:
+            raise InputError(str(error)) from error
+        return DEMO_API_URL, DemoAdapter(Api(company))
 
     def secrets(self) -> frozenset[str]:
         """Return the tokens of this run, which must never be written anywhere."""

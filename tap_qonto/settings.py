@@ -98,6 +98,13 @@ SETTINGS = th.PropertiesList(
         description="Name of the demo company; each name makes another company.",
     ),
     th.Property(
+        "demo_path",
+        th.StringType,
+        title="Demo path",
+        description="File that keeps what is written to the demo company, for later runs and other "
+        "programs. Unset: it is forgotten at the end of the run.",
+    ),
+    th.Property(
         "staging_token",
         th.StringType,
         secret=True,

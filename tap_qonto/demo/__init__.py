@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from tap_qonto.demo.world.builders import COLLECTIONS
     from tap_qonto.demo.world.company import Company
-    from tap_qonto.demo.world.store import WorldFileError
+    from tap_qonto.demo.world.errors import WorldFileError
 
 __all__ = [
     "COLLECTIONS",
@@ -70,7 +70,7 @@ _HOMES: Final = {
     "Response": "http.messages",
     "OAuth": "http.oauth",
     "Writing": "http.rules",
-    "WorldFileError": "world.store",
+    "WorldFileError": "world.errors",
     "DemoServer": "http.server",
     "DEMO_API_URL": "http.transport",
     "DEMO_FILES_URL": "http.transport",

@@ -15,6 +15,7 @@ from tap_qonto.demo.http.messages import NO_ROUTE, RefusalError, Request, Respon
 from tap_qonto.demo.http.rules import ReadingRules, StatusReading, Writing, bounds_of
 from tap_qonto.demo.http.transactions import Transactions
 from tap_qonto.demo.world.agenda import advance
+from tap_qonto.demo.world.errors import WorldFileError
 from tap_qonto.demo.world.moments import SECOND, now_utc
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class Api:
                 return answer(200, endpoint.answer(self.desk, request, *ids))
         except RefusalError as refusal:
             return self._refused(path, refusal)
+        except WorldFileError as error:
+            return self._refused(path, RefusalError(500, "internal_server_error", str(error)))
 
     def _admitted(self, request: Request, endpoints: dict[str, Endpoint]) -> Endpoint:
         endpoint = endpoints.get(request.method)

@@ -61,7 +61,7 @@ def parts_of(request: Request) -> list[Part]:
         raise refused
     mark = rb"\r\n--" + re.escape(boundary.encode()) + rb"(?=\r\n|--)"
     sections = re.split(mark, b"\r\n" + request.body)
-    if len(sections) < 2 or not sections[-1].startswith(b"--"):  # noqa: PLR2004 - start and end
+    if len(sections) < 2 or not sections[-1].startswith(b"--"):
         raise refused
     parts = []
     for section in sections[1:-1]:

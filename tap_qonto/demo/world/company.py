@@ -363,6 +363,6 @@ class Company:
 
 
 def _store_at(path: str | Path, name: str) -> Store:
-    from tap_qonto.demo.world.store import Store  # noqa: PLC0415 - most companies need no file
+    from tap_qonto.demo.world.store import Store
 
     return Store(path, name)

@@ -31,6 +31,7 @@ from tap_qonto.demo import (
     Writing,
 )
 from tap_qonto.demo.world.moments import parse
+from tests.kit.runner import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -781,6 +782,51 @@ def test_payments_need_oauth_and_its_scope() -> None:
     assert narrow.post("/clients", {}, Authorization=bearer).status == 422
     reading = narrow.send("GET", "/clients", headers={"Authorization": bearer})
     assert reading.status == 403
+
+
+# -- the tap reads it back ----------------------------------------------------------------------
+
+
+def test_the_tap_reads_back_what_was_written_with_its_documents(tmp_path: Path) -> None:
+    desk = Desk(Company(transactions=60))
+    earlier = run({"attachments_path": str(tmp_path)}, api=desk.api)
+    desk.now = datetime.now(UTC) - timedelta(minutes=1)
+    uploaded = desk.upload()
+    desk.pay(attachment_ids=[uploaded])
+    (invoice,) = desk.form("/supplier_invoices/bulk", *item("a", attachment_id=uploaded)).body[
+        "supplier_invoices"
+    ]
+    client = desk.client().body["client"]["id"]
+    final = desk.invoice(client, status=None).body["client_invoice"]
+    desk.later(seconds=10)
+    later = run({"attachments_path": str(tmp_path)}, api=desk.api, state=earlier.state)
+    assert later.exit_code == 0, later.log
+    by_note = [
+        row
+        for stream in ("sepa_transfers", "transactions")
+        for row in later.records[stream]
+        if row["note"] == "Loyer · q:RKFWVWDQJZ2M"
+    ]
+    transfer, transaction = by_note
+    assert transfer["transaction_id"] == transaction["id"]
+    (account,) = (row for row in later.records["bank_accounts"] if row["id"] == desk.account.id)
+    assert account["balance_cents"] == transaction["settled_balance_cents"]
+    for stream, written in (
+        ("supplier_invoices", invoice["id"]),
+        ("clients", client),
+        ("client_invoices", final["id"]),
+    ):
+        assert written in [row["id"] for row in later.records[stream]]
+    for stream in ("transaction_attachments", "supplier_invoice_attachments"):
+        (file,) = (row for row in later.records[stream] if row["id"] == uploaded)
+        assert (tmp_path / file["file_path"]).read_bytes() == PDF
+    (printed,) = (
+        row
+        for row in later.records["client_invoice_attachments"]
+        if row["client_invoice_id"] == final["id"]
+    )
+    assert printed["file_status"] == "stored"
+    assert printed["facturx_profile"] == "urn:cen.eu:en16931:2017"
 
 
 # -- a file that keeps it -----------------------------------------------------------------------
