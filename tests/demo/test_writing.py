@@ -12,7 +12,9 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import pypdf
@@ -35,7 +37,6 @@ from tests.kit.runner import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 Row = dict[str, Any]
 
@@ -819,7 +820,7 @@ def test_the_tap_reads_back_what_was_written_with_its_documents(tmp_path: Path) 
         assert written in [row["id"] for row in later.records[stream]]
     for stream in ("transaction_attachments", "supplier_invoice_attachments"):
         (file,) = (row for row in later.records[stream] if row["id"] == uploaded)
-        assert (tmp_path / file["file_path"]).read_bytes() == PDF
+        assert Path(unquote(urlsplit(file["file_path"]).path)).read_bytes() == PDF
     (printed,) = (
         row
         for row in later.records["client_invoice_attachments"]
