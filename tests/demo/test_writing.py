@@ -827,7 +827,7 @@ def test_the_tap_reads_back_what_was_written_with_its_documents(tmp_path: Path) 
         if row["client_invoice_id"] == final["id"]
     )
     assert printed["file_status"] == "stored"
-    assert printed["facturx_profile"] == "urn:cen.eu:en16931:2017"
+    assert printed["facturx_profile"] == "EN 16931"
 
 
 # -- a file that keeps it -----------------------------------------------------------------------
