@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from datetime import UTC
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Literal
 
 from tap_qonto.demo.http.access import Access
@@ -36,11 +39,12 @@ class Api:
         desk: What answers the single paths.
         before: Called with every request first, in order; the first one that returns an answer
             is obeyed. Tests change the world or inject faults here: a hook that raises a
-            `ConnectionError` resets the connection, and a body in parts that is shorter than
-            the `Content-Length` of its answer is cut.
+            `ConnectionError` resets the connection, one that raises a `TimeoutError` lets it hang
+            until the client gives up, and a body in parts that is shorter than the
+            `Content-Length` of its answer is cut.
         after: Called with every request and its answer, once the work is done; the first one that
-            returns another answer is obeyed. A hook that raises a `ConnectionError` lets the
-            answer get lost.
+            returns another answer is obeyed. Hooks that raise as those of `before` let the answer
+            get lost.
     """
 
     def __init__(  # noqa: PLR0913 - each is one open question about the real API
@@ -53,6 +57,7 @@ class Api:
         count: Literal["capped", "true"] = "capped",
         page_limit: int | None = None,
         status_reading: StatusReading = "all",
+        reversed_known: bool = False,
         bounds: Literal["[]", "[)", "(]", "()"] = "[]",
         bounds_unit: Literal["millisecond", "second"] = "millisecond",
         clock: Callable[[], datetime] = now_utc,
@@ -72,6 +77,7 @@ class Api:
             page_limit: Rows of a page at most; a larger `per_page`, though within what the path
                 allows, is lowered silently.
             status_reading: Which of several `status[]` of transactions counts.
+            reversed_known: Whether transactions may be asked for by the old status `reversed`.
             bounds: Whether `_from` and `_to` keep rows that equal them.
             bounds_unit: What moments are cut to before they are compared with a bound.
             clock: Source of the present, aware of its zone.
@@ -93,7 +99,7 @@ class Api:
         writing = writing or Writing()
         rules = ReadingRules(
             bounds_of(bounds, bounds_unit), ceiling, count == "capped", page_limit,
-            status_reading, int(writing.list_delay * SECOND),
+            status_reading, reversed_known, int(writing.list_delay * SECOND),
         )  # fmt: skip
         files = FileHost(company, clock)
         lists = Lists(company, rules, files, clock)
@@ -116,7 +122,11 @@ class Api:
     def _served(self, request: Request) -> Response:
         if request.path.startswith("/files/"):
             return self.desk.files.answer(request)
-        return self._access.before_all(request) or self._answer(request)
+        response = self._access.before_all(request) or self._answer(request)
+        return replace(response, headers={**response.headers, "Date": self._date()})
+
+    def _date(self) -> str:
+        return format_datetime(self.desk.clock().astimezone(UTC), usegmt=True)
 
     def _answer(self, request: Request) -> Response:
         path = request.path.removeprefix("/v2")

@@ -24,6 +24,7 @@ class ReadingRules:
         capped: Whether `total_count` of such a list stops at the ceiling.
         page_limit: Rows of a page at most; a larger `per_page` is lowered silently.
         status_reading: Which of several `status[]` of transactions counts.
+        reversed_known: Whether `reversed` is one of them.
         delay: Milliseconds for which a written row is missing from lists.
     """
 
@@ -32,6 +33,7 @@ class ReadingRules:
     capped: bool
     page_limit: int | None
     status_reading: StatusReading
+    reversed_known: bool
     delay: int
 
     def statuses(self, asked: Sequence[str]) -> Sequence[str]:

@@ -42,6 +42,9 @@ class Transactions:
         values = asked(TRANSACTIONS, request)
         check_floor(values)
         statuses = self._rules.statuses(values.get("status[]", ["completed"]))
+        if "reversed" in statuses and not self._rules.reversed_known:
+            detail = "status[] must be one of pending, declined, completed"
+            raise RefusalError(422, "invalid", detail, "status[]")
         key, _, way = values.get("sort_by", "settled_at:desc").partition(":")
         account = self._account(values)
         positions: Sequence[int] = ()
