@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 from datetime import UTC
 from email.utils import format_datetime
+from random import Random
 from typing import TYPE_CHECKING, Literal
 
 from tap_qonto.demo.http.access import Access
@@ -58,6 +59,7 @@ class Api:
         page_limit: int | None = None,
         status_reading: StatusReading = "all",
         reversed_known: bool = False,
+        ties: Literal["kept", "shuffled"] = "kept",
         bounds: Literal["[]", "[)", "(]", "()"] = "[]",
         bounds_unit: Literal["millisecond", "second"] = "millisecond",
         clock: Callable[[], datetime] = now_utc,
@@ -78,6 +80,8 @@ class Api:
                 allows, is lowered silently.
             status_reading: Which of several `status[]` of transactions counts.
             reversed_known: Whether transactions may be asked for by the old status `reversed`.
+            ties: Whether rows with equal sort keys, and the rows of lists without an order, come in
+                another order at each request.
             bounds: Whether `_from` and `_to` keep rows that equal them.
             bounds_unit: What moments are cut to before they are compared with a bound.
             clock: Source of the present, aware of its zone.
@@ -100,11 +104,9 @@ class Api:
         rules = ReadingRules(
             bounds_of(bounds, bounds_unit), ceiling, count == "capped", page_limit,
             status_reading, reversed_known, int(writing.list_delay * SECOND),
+            Random(company.formula.seed("ties")) if ties == "shuffled" else None,
         )  # fmt: skip
-        files = FileHost(company, clock)
-        lists = Lists(company, rules, files, clock)
-        transactions = Transactions(company, rules, lists, files)
-        self.desk = Desk(company, clock, lists, transactions, files, writing)
+        self.desk = _desk(company, clock, rules, writing)
         self._commands = Commands(self.desk)
         self._traces = itertools.count()
 
@@ -159,3 +161,12 @@ class Api:
         if refusal.flat or path.startswith("/webhook_subscriptions"):
             body = {**refusal.item, "trace_id": trace}
         return answer(refusal.status, body, {"X-Tyk-Trace-Id": trace})
+
+
+def _desk(
+    company: Company, clock: Callable[[], datetime], rules: ReadingRules, writing: Writing
+) -> Desk:
+    files = FileHost(company, clock)
+    lists = Lists(company, rules, files, clock)
+    transactions = Transactions(company, rules, lists, files)
+    return Desk(company, clock, lists, transactions, files, writing)

@@ -10,6 +10,7 @@ from tap_qonto.demo.world.moments import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from random import Random
 
 StatusReading = Literal["all", "first", "last"]
 
@@ -26,6 +27,8 @@ class ReadingRules:
         status_reading: Which of several `status[]` of transactions counts.
         reversed_known: Whether `reversed` is one of them.
         delay: Milliseconds for which a written row is missing from lists.
+        ties: Puts rows with equal keys, and those of lists without an order, into another order at
+            each request; None keeps it.
     """
 
     bounds: Bounds
@@ -35,6 +38,7 @@ class ReadingRules:
     status_reading: StatusReading
     reversed_known: bool
     delay: int
+    ties: Random | None = None
 
     def statuses(self, asked: Sequence[str]) -> Sequence[str]:
         """Return those of the statuses asked for that count."""
