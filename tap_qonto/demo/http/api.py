@@ -107,8 +107,7 @@ class Api:
             Random(company.formula.seed("ties")) if ties == "shuffled" else None,
         )  # fmt: skip
         self.desk = _desk(company, clock, rules, writing)
-        self._commands = Commands(self.desk)
-        self._traces = itertools.count()
+        self._commands, self._traces = Commands(self.desk), itertools.count()
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
