@@ -308,6 +308,10 @@ def test_a_transfer_of_another_day_waits_for_it() -> None:
     assert desk.transfers()[0]["status"] == "settled"
     assert desk.balance()["balance_cents"] == before["balance_cents"] - 15_000
     poor = desk.pay("poor", amount="20.00", scheduled_date="2026-12-10").body["transfer"]
+    assert desk.pay("soon", amount="1.00", scheduled_date="2026-12-02").status == 200
+    desk.later(days=1)
+    status = {row["amount_cents"]: row["status"] for row in desk.transfers()}
+    assert status == {15_000: "settled", 100: "settled", 2_000: "pending"}
     desk.company.change("bank_accounts", desk.account.id, authorized_balance_cents=1_999)
     desk.later(days=20)
     declined = desk.ask(f"/sepa/transfers/{poor['id']}")["transfer"]
@@ -323,6 +327,10 @@ def test_transfers_above_the_instant_limits_are_silently_standard() -> None:
     assert status == {1_000_000: "settled", 1_000_001: "pending"}
     desk.later(days=1)
     assert {row["status"] for row in desk.transfers()} == {"settled"}
+    for number in range(6):
+        assert desk.pay(f"day {number}", amount="9000.00").status == 200
+    statuses = [row["status"] for row in desk.transfers() if row["amount_cents"] == 900_000]
+    assert sorted(statuses) == ["pending"] + ["settled"] * 5, "50,000 EUR in 24 hours"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
@@ -509,7 +517,7 @@ def test_supplier_invoices_arrive_to_be_reviewed_with_their_document() -> None:
     assert answer.status == 200
     assert answer.body["errors"] == []
     by_file = {row["file_name"]: row for row in answer.body["supplier_invoices"]}
-    assert by_file.keys() == {"reçu.pdf", "scan.png"}
+    assert list(by_file) == ["scan.png", "reçu.pdf"], "an order that nobody promised"
     row = by_file["reçu.pdf"]
     assert (row["status"], row["analyzed_at"], row["total_amount"]) == ("to_review", None, None)
     assert (row["attachment_id"], row["source"]) == (uploaded, "integration")
@@ -557,6 +565,8 @@ def test_a_request_of_21_items_or_without_keys_is_refused_whole() -> None:
     before = desk.company.total("supplier_invoices")
     more = desk.form("/supplier_invoices/bulk", *twenty, *item("20", file=("20.pdf", PDF)))
     assert (more.status, more.code) == (400, "limit_reached")
+    twice = [*item("a", file=("a.pdf", PDF)), *item("a", file=("b.pdf", PDF))]
+    assert desk.form("/supplier_invoices/bulk", *twice).status == 400
     keyless = [("supplier_invoices[][file]", ("a.pdf", PDF))]
     assert desk.form("/supplier_invoices/bulk", *keyless).status == 400
     assert desk.company.total("supplier_invoices") == before
@@ -580,6 +590,14 @@ def test_an_items_key_gives_the_same_invoice_and_another_key_a_duplicate() -> No
     desk.later(minutes=30)
     (late,) = desk.form(path, *one).body["supplier_invoices"]
     assert late["id"] not in (first["id"], third["id"])
+
+
+def test_the_parts_of_an_item_may_come_in_either_order() -> None:
+    desk = Desk()
+    parts = [part for n in "ab" for part in reversed(item(n, file=(f"{n}.pdf", PDF)))]
+    answer = desk.form("/supplier_invoices/bulk", *parts)
+    assert answer.body["errors"] == []
+    assert {row["file_name"] for row in answer.body["supplier_invoices"]} == {"a.pdf", "b.pdf"}
 
 
 def test_attachment_ids_may_be_kept_or_not() -> None:
@@ -773,6 +791,8 @@ def test_payments_need_oauth_and_its_scope() -> None:
     key = desk.post("/sepa/verify_payee", body, Authorization="acme:secret")
     assert (key.status, key.code) == (401, "unauthorized")
     assert desk.post("/clients", {}, Authorization="acme:secret").status == 422
+    key = desk.post("/sepa/transfers", {}, "k", Authorization="acme:secret")
+    assert (key.status, key.code) == (401, "unauthorized")
     bearer = f"Bearer {oauth.issue()}"
     assert desk.post("/sepa/verify_payee", body, Authorization=bearer).status == 200
     narrow = Desk(oauth=limited)
@@ -859,6 +879,12 @@ def test_what_was_written_stays_in_the_file(tmp_path: Path) -> None:
     assert later.company.document(printed).startswith(b"%PDF")
     other = Company("acme", transactions=600, path=path)
     assert rows_of(other) == rows_of(Company("acme", transactions=600))
+
+
+def test_a_writer_knows_what_the_others_have_written(tmp_path: Path) -> None:
+    one, other = (Company(transactions=60, path=tmp_path / "w") for _ in range(2))
+    made = [company.new_id("client") for company in (one, other, one)]
+    assert len(set(made)) == 3
 
 
 def _pay_many(path: str, name: str) -> None:
