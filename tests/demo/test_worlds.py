@@ -226,10 +226,12 @@ def test_a_world_does_what_it_says(name: str) -> None:
     assert HAPPENS[name](Visitor(name)), WORLDS[name].about
 
 
-@pytest.mark.parametrize("name", WORLDS)
+UNUSUAL = [name for name in WORLDS if name != "reversed-unknown"]
+"""Worlds in which something is answered that is not answered elsewhere."""
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
 def test_the_usual_company_does_none_of_it(name: str) -> None:
-    if name == "reversed-unknown":
-        pytest.skip("its refusal is the usual one")
     visitor = Visitor("busy")
     visitor.api.before.clear()
     try:

@@ -70,7 +70,7 @@ class Writing:
     key_life: float = _switch(1_800.0, "how long an answer is kept under its idempotency key")
     lock_keys: bool = _switch(
         default=True,
-        question="whether a second request with a key, sent meanwhile, gets the answer of the first",
+        question="whether a request with the key of one under way gets its answer",
     )
     work_time: float = _switch(0.0, "how long each command takes; it is finished in any case")
     list_delay: float = _switch(0.0, "how long a written row is missing from lists")
