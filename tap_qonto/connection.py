@@ -119,17 +119,21 @@ class Connection:
 
     @cached_property
     def _demo(self) -> tuple[str, BaseAdapter] | None:
-        """The demo company's address and the adapter that answers for it; None without it."""
+        """The demo company's address and the adapter that answers for it; None without it.
+
+        Raises:
+            InputError: If the setting `demo_path` names a file that cannot be used.
+        """
         if self._config["environment"] != "demo" or self._config.get("api_url"):
             return None
         # Only the demo pays for these.
         from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, WorldFileError
 
+        name, path = self._config["demo_organization"], self._config.get("demo_path")
         try:
-            company = Company(self._config["demo_organization"], path=self._config.get("demo_path"))
+            company = Company(name, path=path)
         except WorldFileError as error:
-            msg = f"demo_path cannot be used: {error}"
-            raise InputError(msg) from None
+            raise InputError(str(error)) from error
         return DEMO_API_URL, DemoAdapter(Api(company))
 
     def secrets(self) -> frozenset[str]:

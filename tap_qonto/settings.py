@@ -103,8 +103,8 @@ _CONNECTION = (
         "demo_path",
         th.StringType,
         title="Demo path",
-        description="File that keeps what is written to the demo company, for the tap and the "
-        "target alike. Unset: it is forgotten at the end of the run.",
+        description="File that keeps what is written to the demo company, for later runs and other "
+        "programs. Unset: it is forgotten at the end of the run.",
     ),
     th.Property(
         "staging_token",
@@ -186,9 +186,10 @@ _READING = (
     th.Property(
         "transaction_statuses",
         th.ArrayType(th.StringType),
-        default=["pending", "declined", "completed"],
+        default=["pending", "declined", "completed", "reversed"],
         title="Transaction statuses",
-        description="Read the transactions that have one of these statuses.",
+        description="Read the transactions that have one of these statuses, as far as Qonto knows "
+        "them.",
     ),
     th.Property(
         "attachments_path",

@@ -2,7 +2,8 @@
 
 `world` is who exists and what was paid, named as the tap's streams are; `http` is how Qonto shows
 it: the rules of the API, a transport that answers a `requests` session inside the process, and
-the same application on a loopback port. Everything that others need is taken from here.
+the same application on a loopback port; `worlds` is how it behaves on bad days. Everything that
+others need is taken from here.
 
 What it does not imitate, so that nobody takes it for a specification:
 
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     )
     from tap_qonto.demo.world.builders import COLLECTIONS
     from tap_qonto.demo.world.company import Company
-    from tap_qonto.demo.world.store import WorldFileError
+    from tap_qonto.demo.world.errors import WorldFileError
+    from tap_qonto.demo.worlds import WORLDS
 
 __all__ = [
     "COLLECTIONS",
@@ -50,6 +52,7 @@ __all__ = [
     "DEMO_FILES_URL",
     "DEMO_TOKEN_URL",
     "FILES_URL",
+    "WORLDS",
     "Api",
     "Company",
     "DemoAdapter",
@@ -70,7 +73,8 @@ _HOMES: Final = {
     "Response": "http.messages",
     "OAuth": "http.oauth",
     "Writing": "http.rules",
-    "WorldFileError": "world.store",
+    "WorldFileError": "world.errors",
+    "WORLDS": "worlds",
     "DemoServer": "http.server",
     "DEMO_API_URL": "http.transport",
     "DEMO_FILES_URL": "http.transport",

@@ -8,7 +8,7 @@ import sys
 import threading
 from dataclasses import fields
 
-from tap_qonto.demo import Api, Company, DemoServer, OAuth, WorldFileError, Writing
+from tap_qonto.demo import WORLDS, Api, Company, DemoServer, OAuth, WorldFileError, Writing
 
 
 def _arguments() -> argparse.Namespace:
@@ -37,6 +37,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--client-id", default="demo-client", help="the OAuth application")
     parser.add_argument("--client-secret", default="demo-secret", help="and its secret")
     parser.add_argument("--refresh-token", help="a first refresh token that is valid now")
+    parser.add_argument(
+        "--world", choices=WORLDS, metavar="NAME", help="play one of the worlds of --list-worlds"
+    )
+    parser.add_argument("--list-worlds", action="store_true", help="say which there are, and end")
     parser.add_argument("--scope", help="what OAuth's tokens may do (default: everything)")
     parser.add_argument(
         "--path", help="file that keeps what is written, for later runs and other processes"
@@ -61,6 +65,9 @@ def _arguments() -> argparse.Namespace:
 def main(application: type[Api] = Api) -> int:
     """Serve until SIGTERM or SIGINT; the first line of output is the base URL of the API."""
     arguments = _arguments()
+    if arguments.list_worlds:
+        sys.stdout.writelines(f"{name:26}{world.about}\n" for name, world in WORLDS.items())
+        return 0
     try:
         company = Company(
             arguments.organization,
@@ -81,13 +88,17 @@ def main(application: type[Api] = Api) -> int:
             **({} if arguments.scope is None else {"scope": arguments.scope}),
         )
     key = None if arguments.login is None else f"{arguments.login}:{arguments.secret_key}"
+    world = None if arguments.world is None else WORLDS[arguments.world]
     api = application(
         company,
         authorization=key,
         staging_token=arguments.staging_token,
         oauth=oauth,
         writing=Writing(**{one.name: getattr(arguments, one.name) for one in fields(Writing)}),
+        **({} if world is None else world.options),
     )
+    if world is not None:
+        world.play(api)
     # Written before the first request, so that none waits for it.
     company.total("transactions")
     ended = threading.Event()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from datetime import UTC
+from email.utils import format_datetime
+from random import Random
 from typing import TYPE_CHECKING, Literal
 
 from tap_qonto.demo.http.access import Access
@@ -15,6 +19,7 @@ from tap_qonto.demo.http.messages import NO_ROUTE, RefusalError, Request, Respon
 from tap_qonto.demo.http.rules import ReadingRules, StatusReading, Writing, bounds_of
 from tap_qonto.demo.http.transactions import Transactions
 from tap_qonto.demo.world.agenda import advance
+from tap_qonto.demo.world.errors import WorldFileError
 from tap_qonto.demo.world.moments import SECOND, now_utc
 
 if TYPE_CHECKING:
@@ -35,11 +40,12 @@ class Api:
         desk: What answers the single paths.
         before: Called with every request first, in order; the first one that returns an answer
             is obeyed. Tests change the world or inject faults here: a hook that raises a
-            `ConnectionError` resets the connection, and a body in parts that is shorter than
-            the `Content-Length` of its answer is cut.
+            `ConnectionError` resets the connection, one that raises a `TimeoutError` lets it hang
+            until the client gives up, and a body in parts that is shorter than the
+            `Content-Length` of its answer is cut.
         after: Called with every request and its answer, once the work is done; the first one that
-            returns another answer is obeyed. A hook that raises a `ConnectionError` lets the
-            answer get lost.
+            returns another answer is obeyed. Hooks that raise as those of `before` let the answer
+            get lost.
     """
 
     def __init__(  # noqa: PLR0913 - each is one open question about the real API
@@ -52,6 +58,8 @@ class Api:
         count: Literal["capped", "true"] = "capped",
         page_limit: int | None = None,
         status_reading: StatusReading = "all",
+        reversed_known: bool = False,
+        ties: Literal["kept", "shuffled"] = "kept",
         bounds: Literal["[]", "[)", "(]", "()"] = "[]",
         bounds_unit: Literal["millisecond", "second"] = "millisecond",
         clock: Callable[[], datetime] = now_utc,
@@ -71,6 +79,9 @@ class Api:
             page_limit: Rows of a page at most; a larger `per_page`, though within what the path
                 allows, is lowered silently.
             status_reading: Which of several `status[]` of transactions counts.
+            reversed_known: Whether transactions may be asked for by the old status `reversed`.
+            ties: Whether rows with equal sort keys, and the rows of lists without an order, come in
+                another order at each request.
             bounds: Whether `_from` and `_to` keep rows that equal them.
             bounds_unit: What moments are cut to before they are compared with a bound.
             clock: Source of the present, aware of its zone.
@@ -92,14 +103,11 @@ class Api:
         writing = writing or Writing()
         rules = ReadingRules(
             bounds_of(bounds, bounds_unit), ceiling, count == "capped", page_limit,
-            status_reading, int(writing.list_delay * SECOND),
+            status_reading, reversed_known, int(writing.list_delay * SECOND),
+            Random(company.formula.seed("ties")) if ties == "shuffled" else None,
         )  # fmt: skip
-        files = FileHost(company, clock)
-        lists = Lists(company, rules, files, clock)
-        transactions = Transactions(company, rules, lists, files)
-        self.desk = Desk(company, clock, lists, transactions, files, writing)
-        self._commands = Commands(self.desk)
-        self._traces = itertools.count()
+        self.desk = _desk(company, clock, rules, writing)
+        self._commands, self._traces = Commands(self.desk), itertools.count()
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
@@ -115,7 +123,11 @@ class Api:
     def _served(self, request: Request) -> Response:
         if request.path.startswith("/files/"):
             return self.desk.files.answer(request)
-        return self._access.before_all(request) or self._answer(request)
+        response = self._access.before_all(request) or self._answer(request)
+        return replace(response, headers={**response.headers, "Date": self._date()})
+
+    def _date(self) -> str:
+        return format_datetime(self.desk.clock().astimezone(UTC), usegmt=True)
 
     def _answer(self, request: Request) -> Response:
         path = request.path.removeprefix("/v2")
@@ -132,6 +144,8 @@ class Api:
                 return answer(200, endpoint.answer(self.desk, request, *ids))
         except RefusalError as refusal:
             return self._refused(path, refusal)
+        except WorldFileError as error:
+            return self._refused(path, RefusalError(500, "internal_server_error", str(error)))
 
     def _admitted(self, request: Request, endpoints: dict[str, Endpoint]) -> Endpoint:
         endpoint = endpoints.get(request.method)
@@ -146,3 +160,12 @@ class Api:
         if refusal.flat or path.startswith("/webhook_subscriptions"):
             body = {**refusal.item, "trace_id": trace}
         return answer(refusal.status, body, {"X-Tyk-Trace-Id": trace})
+
+
+def _desk(
+    company: Company, clock: Callable[[], datetime], rules: ReadingRules, writing: Writing
+) -> Desk:
+    files = FileHost(company, clock)
+    lists = Lists(company, rules, files, clock)
+    transactions = Transactions(company, rules, lists, files)
+    return Desk(company, clock, lists, transactions, files, writing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 import msgspec
@@ -59,8 +59,8 @@ def parts_of(request: Request) -> list[Part]:
     boundary = kind.get_boundary()
     if kind.get_content_type() != "multipart/form-data" or not boundary:
         raise refused
-    mark = b"--" + boundary.encode()
-    sections = (b"\r\n" + request.body).split(b"\r\n" + mark)
+    mark = rb"\r\n--" + re.escape(boundary.encode()) + rb"(?=\r\n|--)"
+    sections = re.split(mark, b"\r\n" + request.body)
     if len(sections) < 2 or not sections[-1].startswith(b"--"):
         raise refused
     parts = []
@@ -75,7 +75,7 @@ def parts_of(request: Request) -> list[Part]:
 
 
 def _parameters(head: bytes) -> Any:
-    return BytesHeaderParser().parsebytes(head)
+    return HeaderParser().parsestr(head.decode("utf-8", "replace"))
 
 
 def refuse(pointer: str, detail: str, code: str = "invalid") -> NoReturn:

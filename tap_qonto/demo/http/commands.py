@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +12,7 @@ from tap_qonto.demo.world.agenda import advance
 from tap_qonto.demo.world.moments import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from tap_qonto.demo.http.desk import Desk
     from tap_qonto.demo.http.endpoints import Endpoint
@@ -30,8 +28,6 @@ class Commands:
         """Work at a desk; `sleep` passes the time that the work takes."""
         self._desk = desk
         self._sleep = sleep
-        self._under_way: dict[str, threading.Lock] = {}
-        self._guard = threading.Lock()
 
     def run(self, endpoint: Endpoint, request: Request, ids: Sequence[str]) -> Response:
         """Carry out a command, or repeat the answer that its key got before.
@@ -41,23 +37,23 @@ class Commands:
         """
         name = self._key(endpoint, request)
         rules, company = self._desk.writing, self._desk.company
-        with self._turn(name if rules.lock_keys else None):
-            kept = self._kept(name)
-            if kept is not None:
-                return kept
-            if rules.work_time:
-                self._sleep(rules.work_time)
-            with company.lock:
-                company.refresh()
-                advance(company, self._desk.now)
-                with company.writing():
-                    kept = self._kept(name) if rules.lock_keys else None
-                    if kept is not None:
-                        return kept
-                    body = endpoint.answer(self._desk, request, *ids)
-                    status = rules.created if endpoint.creates else 200
-                    self._keep(name, status, body)
-                    return answer(status, body)
+        kept = self._kept(name)
+        if kept is not None:
+            return kept
+        if rules.work_time:
+            self._sleep(rules.work_time)
+        with company.lock:
+            company.refresh()
+            advance(company, self._desk.now)
+            with company.writing():
+                # Another request with this key may have been carried out meanwhile.
+                kept = self._kept(name) if rules.lock_keys else None
+                if kept is not None:
+                    return kept
+                body = endpoint.answer(self._desk, request, *ids)
+                status = rules.created if endpoint.creates else 200
+                self._keep(name, status, body)
+                return answer(status, body)
 
     @staticmethod
     def _key(endpoint: Endpoint, request: Request) -> str | None:
@@ -73,17 +69,6 @@ class Commands:
             detail = "the header X-Qonto-Idempotency-Key is required"
             raise RefusalError(400, "bad_request", detail, more={"source": {"header": KEY_HEADER}})
         return f"{request.path} {key}"
-
-    @contextmanager
-    def _turn(self, name: str | None) -> Iterator[None]:
-        """Let requests with one key wait for each other."""
-        if name is None:
-            yield
-            return
-        with self._guard:
-            lock = self._under_way.setdefault(name, threading.Lock())
-        with lock:
-            yield
 
     def _kept(self, name: str | None) -> Response | None:
         if name is None:

@@ -10,6 +10,7 @@ from tap_qonto.demo.world.moments import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from random import Random
 
 StatusReading = Literal["all", "first", "last"]
 
@@ -24,7 +25,10 @@ class ReadingRules:
         capped: Whether `total_count` of such a list stops at the ceiling.
         page_limit: Rows of a page at most; a larger `per_page` is lowered silently.
         status_reading: Which of several `status[]` of transactions counts.
+        reversed_known: Whether `reversed` is one of them.
         delay: Milliseconds for which a written row is missing from lists.
+        ties: Puts rows with equal keys, and those of lists without an order, into another order at
+            each request; None keeps it.
     """
 
     bounds: Bounds
@@ -32,7 +36,9 @@ class ReadingRules:
     capped: bool
     page_limit: int | None
     status_reading: StatusReading
+    reversed_known: bool
     delay: int
+    ties: Random | None = None
 
     def statuses(self, asked: Sequence[str]) -> Sequence[str]:
         """Return those of the statuses asked for that count."""
@@ -63,7 +69,8 @@ class Writing:
 
     key_life: float = _switch(1_800.0, "how long an answer is kept under its idempotency key")
     lock_keys: bool = _switch(
-        default=True, question="whether a second request with a key waits for the first one"
+        default=True,
+        question="whether a request with the key of one under way gets its answer",
     )
     work_time: float = _switch(0.0, "how long each command takes; it is finished in any case")
     list_delay: float = _switch(0.0, "how long a written row is missing from lists")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from tap_qonto.demo.world.errors import WorldFileError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,10 +33,6 @@ CREATE TABLE IF NOT EXISTS "file" (
 """
 
 
-class WorldFileError(Exception):
-    """The file of a company cannot be used; the message says which and why."""
-
-
 class Store:
     """The written rows and files of one company."""
 
@@ -48,7 +46,7 @@ class Store:
         Raises:
             WorldFileError: It cannot be read or made, or is no file of this kind.
         """
-        self._path = Path(path)
+        self._path = Path(path).expanduser()
         self._company = company
         self._seen = 0
         self._version = -1
@@ -68,7 +66,7 @@ class Store:
             (found,) = self._database.execute("PRAGMA user_version").fetchone()
             (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if found != (_VERSION if tables else 0):
-                message = f"{self._path} is not a file of the demo company: name another one"
+                message = f"{self._path} is no file of the demo company. Name another one"
                 raise WorldFileError(message)
             for statement in _TABLES.split(";"):
                 self._database.execute(statement)
@@ -79,7 +77,9 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            message = f"{self._path} cannot be used as the demo company's file: {error}"
+            message = (
+                f"{self._path} cannot be used as the demo company's file: {error}. Name another one"
+            )
             raise WorldFileError(message) from error
 
     @contextmanager
