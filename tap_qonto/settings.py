@@ -148,9 +148,10 @@ SETTINGS = th.PropertiesList(
     th.Property(
         "transaction_statuses",
         th.ArrayType(th.StringType),
-        default=["pending", "declined", "completed"],
+        default=["pending", "declined", "completed", "reversed"],
         title="Transaction statuses",
-        description="Read the transactions that have one of these statuses.",
+        description="Read the transactions that have one of these statuses, as far as Qonto knows "
+        "them.",
     ),
     th.Property(
         "attachments_path",

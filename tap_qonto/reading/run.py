@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_qonto.api.errors import (
     AnswerError,
+    InputError,
     NothingReadError,
     NotReadableError,
     QontoError,
@@ -17,13 +18,15 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
 from tap_qonto.api.pages import Query
+from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.settings import start_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Protocol
 
+    from tap_qonto.api.answers import Clocks
     from tap_qonto.api.client import Client
     from tap_qonto.api.pages import Page, Row
     from tap_qonto.connection import Connection
@@ -48,6 +51,14 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("tap-qonto")
 
+_ANOTHERS_STATE = (
+    "The state is of another organization than these credentials. Pass the state of this one, or "
+    "none to read everything"
+)
+
+_TOLERANCE = 2.0
+"""Seconds by which two clocks may differ without a word: the header has whole seconds only."""
+
 
 class Run:
     """One run of the tap.
@@ -66,6 +77,8 @@ class Run:
         self._connection = connection
         self._began = machine.clock()
         self._organization_lock = threading.Lock()
+        self._owns_state = False
+        """Whether the state is known to be of this organization."""
 
     @property
     def client(self) -> Client:
@@ -78,10 +91,42 @@ class Run:
         return self._connection.archive
 
     @cached_property
+    def desk(self) -> Desk:
+        """Asks the questions of all readings of this run."""
+        return Desk(self.client.pool)
+
+    @property
+    def began(self) -> str:
+        """When the run began by this machine's clock, uniform."""
+        return from_datetime(datetime.fromtimestamp(self._began, UTC))
+
+    @cached_property
     def end(self) -> str:
-        """The last instant that this run reads, uniform: the second before the run began."""
-        began = from_datetime(datetime.fromtimestamp(self._began, UTC))
+        """The last instant that this run reads, uniform: the second before the run began.
+
+        A row that changes during the run must get a later key than this. It gets Qonto's time, so
+        this machine's clock does not count where it is ahead.
+        """
+        began = self.began
+        if clocks := self._clocks():
+            if clocks.ahead >= _TOLERANCE:
+                _logger.warning(
+                    "This machine's clock is %.0f s ahead of Qonto's. The run reads what has "
+                    "changed until it began by Qonto's clock; set the clock right",
+                    clocks.ahead,
+                )
+            began = min(began, from_datetime(datetime.fromtimestamp(clocks.qontos, UTC)))
         return shift(whole_second(began), -1)
+
+    def _clocks(self) -> Clocks | None:
+        """Return what the first answer says of the time; ask something if there was none yet."""
+        if self.client.clocks is None:
+            try:
+                _ = self.organization
+            except QontoError as error:
+                # Whoever needs an answer asks for it again, and fails with a name.
+                _logger.debug("The time could not be asked for: %s", error)
+        return self.client.clocks
 
     @cached_property
     def start_date(self) -> str | None:
@@ -116,26 +161,90 @@ class Run:
         query = Query("organization", "/organization", self.external_accounts)
         return self.client.object(query, "organization")
 
-    def bank_account_ids(self, stream: Refusable) -> list[str]:
+    def check_state(self, organization: str) -> None:
+        """Refuse the state of another organization.
+
+        Args:
+            organization: ID of the organization that the state is of.
+
+        Raises:
+            InputError: If that is not the one which the credentials belong to.
+        """
+        if self.organization_id not in {organization, None}:
+            raise InputError(_ANOTHERS_STATE)
+        self._owns_state = True
+
+    @property
+    def organization_id(self) -> str | None:
+        """The organization's ID, or its slug where Qonto leaves the ID out; None if hidden.
+
+        Raises:
+            QontoError: If it cannot be asked for.
+        """
+        try:
+            organization = self.organization
+        except NotReadableError:
+            return None
+        return next(
+            (value for name in ("id", "slug") if isinstance(value := organization.get(name), str)),
+            None,
+        )
+
+    def bank_account_ids(self, stream: Refusable, marked: Collection[str] = ()) -> list[str]:
         """Return the IDs of the accounts to read, as the settings choose them.
 
         Args:
             stream: Whoever reads them; it is skipped if the accounts may not be listed.
+            marked: Accounts that the state knows. Those not listed any more are read all the same.
 
         Raises:
             QontoError: If the accounts cannot be listed, or a configured one does not exist.
+            InputError: If the state is of another organization.
         """
         try:
             with self._organization_lock:
-                return self._bank_account_ids
+                listed = self._listed_accounts
+            if marked and not self._owns_state and listed.keys().isdisjoint(marked):
+                raise InputError(_ANOTHERS_STATE)
+            return self._chosen(listed, marked)
         except NotReadableError as error:
             if not self.may_skip(stream, error):
                 raise
             self.skip(stream, error)
             return []
 
+    def is_listed(self, account: str) -> bool:
+        """Return whether Qonto lists an account (still).
+
+        Raises:
+            QontoError: If the accounts cannot be listed.
+        """
+        with self._organization_lock:
+            return account in self._listed_accounts
+
+    def _chosen(self, listed: Mapping[str, Row], marked: Collection[str]) -> list[str]:
+        """Return the accounts that the settings choose.
+
+        Raises:
+            QontoError: If they name one that does not exist.
+        """
+        chosen = self._config.get("bank_account_ids")
+        known = [
+            name
+            for name, account in listed.items()
+            if self.external_accounts or not account.get("is_external_account")
+        ]
+        known += sorted(set(marked) - listed.keys())
+        if unknown := set(chosen or ()) - set(known):
+            msg = (
+                f"bank_account_ids names {len(unknown)} account(s) that these credentials do not "
+                f"list: {', '.join(sorted(unknown))}. The stream bank_accounts lists all IDs"
+            )
+            raise QontoError(msg)
+        return [account for account in known if not chosen or account in chosen]
+
     @cached_property
-    def _bank_account_ids(self) -> list[str]:
+    def _listed_accounts(self) -> dict[str, Row]:
         query = Query("transactions", "/bank_accounts")
 
         def fetch(number: int) -> Page:
@@ -145,20 +254,13 @@ class Run:
         # Nobody has verified that closed accounts are in both lists.
         embedded = self._organization.get("bank_accounts") or []
         accounts = _checked_accounts("/organization", embedded)
-        accounts += read_numbered(fetch, keys=("id",), pool=self.client.pool)
-        known = {
-            account["id"]: None
-            for account in accounts
-            if self.external_accounts or not account.get("is_external_account")
-        }
-        chosen = self._config.get("bank_account_ids")
-        if unknown := set(chosen or ()) - known.keys():
-            msg = (
-                f"bank_account_ids names {len(unknown)} account(s) that these credentials do not "
-                f"list: {', '.join(sorted(unknown))}. The stream bank_accounts lists all IDs"
-            )
-            raise QontoError(msg)
-        return [account for account in known if not chosen or account in chosen]
+        accounts += read_numbered(
+            fetch,
+            keys=("id",),
+            pool=self.client.pool,
+            pause=lambda times: self.machine.sleep(0.25 * 2**times),
+        )
+        return {account["id"]: account for account in accounts}
 
     # Streams that the credentials may not read
 

@@ -9,7 +9,7 @@ import pytest
 
 from tap_qonto.api.instants import as_filter, shift, uniform
 from tap_qonto.demo import Api, Company
-from tap_qonto.reading.window import restart
+from tap_qonto.reading.block import restart
 from tests.kit.answers import alter_rows, unhooked
 from tests.kit.runner import catalog_of, run
 
