@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tap_qonto.demo.http.messages import Request
     from tap_qonto.demo.world.rows import Row
 
-_SWAPS: Final = 40
-"""How often something happens at most: a list that never rests has no end."""
+_OFTEN: Final = 40
+_TWICE: Final = 2
+"""How often something happens at most: a list that never rests cannot be read to its end."""
 
 _NUMBERED: Final = {
     "/v2/memberships": "memberships", "/v2/labels": "labels", "/v2/teams": "teams",
@@ -37,10 +38,10 @@ def _equal_keys(api: Api) -> None:
         api.company.change("beneficiaries", row["id"], updated_at="2026-02-02T08:15:00Z")
 
 
-def _often(paths: dict[str, str], happen: Callable[[Api, str, Request, int], None]) -> (
-    Callable[[Api], None]
-):  # fmt: skip
-    """Return what lets something happen before requests for these lists, but not for ever."""
+def _between(
+    paths: dict[str, str], happen: Callable[[Api, str, Request, int], None], most: int
+) -> Callable[[Api], None]:
+    """Return what lets something happen between requests for each list, so many times at most."""
 
     def play(api: Api) -> None:
         done: dict[str, int] = {}
@@ -49,7 +50,7 @@ def _often(paths: dict[str, str], happen: Callable[[Api, str, Request, int], Non
             collection = paths.get(request.path)
             if collection is not None and request.method == "GET":
                 count = done[collection] = done.get(collection, 0) + 1
-                if 1 < count <= _SWAPS:
+                if 1 < count <= most + 1:
                     with api.company.lock:
                         happen(api, collection, request, count)
 
@@ -114,11 +115,11 @@ WORLDS: Final[dict[str, World]] = {
     ),
     "swap-in-window": World(
         "between two pages one row leaves the window and one becomes visible late in it",
-        _often(_WINDOWED, _swap_in_window),
+        _between(_WINDOWED, _swap_in_window, _OFTEN),
     ),
     "swap-in-list": World(
         "between two pages of a numbered list one row is deleted and one is added",
-        _often(_NUMBERED, _swap_in_list), {"page_limit": 10},
+        _between(_NUMBERED, _swap_in_list, _TWICE), {"page_limit": 10},
     ),
     "count-ahead": World(
         "the first two answers hold a row less than their count says", _behind(2),
