@@ -199,7 +199,7 @@ class Plan:
             parts.append(f"{len(debits)} accounts")
         elif account := self._only_account(debits):
             parts.append(f"account …{account.digits}")
-        parts.append(f"{len(self.sending)} of {counted(len(self.items), 'row')}")
+        parts.append(f"{len(self.sending):,} of {counted(len(self.items), 'row')}")
         if not self.account:
             return ", ".join(parts)
         total = sum(debits.values())
