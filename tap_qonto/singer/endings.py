@@ -13,27 +13,34 @@ from click.exceptions import Exit
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 
 import tap_qonto
-from tap_qonto.api.errors import SentenceError, StoppedError
+from tap_qonto.api.errors import InputError, SentenceError, StoppedError
 from tap_qonto.machine import exit_at_once
 from tap_qonto.singer.messages import MessageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_logger = logging.getLogger("tap-qonto")
-
 _OURS = Path(tap_qonto.__file__).parent
 """Where our own code lies, for naming the place of an internal error."""
 
 
 @contextmanager
-def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) -> Iterator[None]:
+def one_sentence(
+    program: str,
+    leave: Callable[[int], NoReturn] = exit_at_once,
+    *,
+    refused: int = 1,
+    again: str = "the next run goes on from the last state",
+) -> Iterator[None]:
     """End the process with one sentence on the log instead of a traceback.
 
     Args:
         program: Name of the program that is running.
         leave: Ends the process with an exit code.
+        refused: Exit code if its settings or its input cannot be used.
+        again: What the next run does.
     """
+    _logger = logging.getLogger(program)
     try:
         try:
             yield
@@ -44,7 +51,10 @@ def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) 
     except ConfigValidationError as error:
         for sentence in error.errors:
             _logger.error("%s", sentence)
-        leave(1)
+        leave(refused)
+    except InputError as error:
+        _logger.error("%s", error)
+        leave(refused)
     except (SentenceError, SingerSDKError) as error:
         _logger.error("%s", str(error) or type(error).__name__)
         leave(getattr(error, "exit_code", 1))
@@ -53,7 +63,7 @@ def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) 
         _logger.error("The target has closed the pipe; its own log says why")
         leave(1)
     except StoppedError as stop:
-        _logger.error("Stopped by signal %d; the next run goes on from the last state", stop.signum)
+        _logger.error("Stopped by signal %d; %s", stop.signum, again)
         leave(128 + stop.signum)
     except OSError as error:
         reason = error.strerror or type(error).__name__
@@ -63,8 +73,8 @@ def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) 
     except Exception as error:
         _logger.error(
             "Internal error: %s in %s. This is a bug of %s %s; please report this line. "
-            "Nothing is lost, the next run goes on from the last state",
-            type(error).__name__, _place(error), program, tap_qonto.__version__,
+            "Nothing is lost, %s",
+            type(error).__name__, _place(error), program, tap_qonto.__version__, again,
         )  # fmt: skip
         _logger.debug("Where it happened", exc_info=True)
         leave(1)
