@@ -76,10 +76,10 @@ class Client:
     def pool(self) -> Pool:
         """Fetches pages in the background.
 
-        Four times as many are under way or waiting as are fetched at once, so that one late page
-        does not keep those after it from being asked for.
+        Eight times as many are under way or waiting as are fetched at once, so that pages which
+        come one after the other do not keep those after them from being asked for.
         """
-        return Pool(self._executor.submit, 4 * self.concurrency, self.concurrency)
+        return Pool(self._executor.submit, 8 * self.concurrency, self.concurrency)
 
     def submit(self, work: Callable[..., _T], *args: Any) -> Future[_T]:
         """Run something in the background, on the threads that fetch pages."""

@@ -17,7 +17,7 @@ from tap_qonto.api.errors import (
     UnauthorizedError,
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
-from tap_qonto.api.pages import Query
+from tap_qonto.api.pages import Query, paged
 from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.settings import start_instant
@@ -251,7 +251,8 @@ class Run:
             page = self.client.page(query, "bank_accounts", number)
             return page._replace(rows=_checked_accounts(query.path, list(page.rows)))
 
-        # Nobody has verified that closed accounts are in both lists.
+        # Both at once. Nobody has verified that closed accounts are in both lists.
+        self.client.ask_early([paged(query, 1)])
         embedded = self._organization.get("bank_accounts") or []
         accounts = _checked_accounts("/organization", embedded)
         accounts += read_numbered(
