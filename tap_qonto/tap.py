@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from functools import cached_property, partial
@@ -17,6 +18,7 @@ from tap_qonto.reading.catalog import checked_catalog
 from tap_qonto.reading.run import Run
 from tap_qonto.reading.state import bookmarks_of
 from tap_qonto.settings import SETTINGS, numbers, problems, type_errors
+from tap_qonto.singer.endings import sentence_of
 from tap_qonto.singer.sdk import SdkTap
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.base import QontoStream
@@ -24,9 +26,13 @@ from tap_qonto.streams.base import QontoStream
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _logger = logging.getLogger("tap-qonto")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""A full disk, which is no stream's own trouble."""
 
 
 class TapQonto(SdkTap):
@@ -94,6 +100,22 @@ class TapQonto(SdkTap):
     # How a run begins and ends
 
     @override
+    def in_order(self) -> list[Stream]:
+        return [self.streams[stream.name] for stream in STREAMS]
+
+    @override
+    def on_failure(self, stream: Stream, error: Exception) -> None:
+        if (
+            not isinstance(stream, QontoStream)
+            or getattr(error, "ends_run", isinstance(error, OSError))
+            or getattr(error.__context__, "errno", None) in _FULL
+        ):
+            raise error
+        _logger.debug("%s: where it happened", stream.name, exc_info=error)
+        self.reading.fail(stream, error, sentence_of(error, self.name))
+        stream.checkpoint()
+
+    @override
     def run(self) -> None:
         self.connection.client.on_proven = self._ask_early
         super().run()
@@ -102,7 +124,7 @@ class TapQonto(SdkTap):
         """Fetch the first page of every stream while the streams before it are being read."""
 
         def ask() -> None:
-            for stream in self.streams.values():
+            for stream in self.in_order():
                 if isinstance(stream, QontoStream) and stream.selected and not stream.started:
                     try:
                         self.connection.client.ask_early(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_qonto.api.answers import UNREADABLE, count_of, error_of, not_json, request_line
-from tap_qonto.api.errors import AnswerError, FaultError
+from tap_qonto.api.errors import AnswerError, FaultError, QontoError, UnauthorizedError
 from tap_qonto.api.pace import retrying
 from tap_qonto.api.pages import PER_PAGE, LateRows, Page, Pool, Row, paged
 from tap_qonto.machine import Machine
@@ -151,6 +151,36 @@ class Client:
             pages = -(-total // (count_of(query, meta, "per_page") or held or per_page))
         full = pages is None and 0 < per_page <= len(rows)
         return Page(rows, number, pages=pages, total=total, full=full)
+
+    def is_welcome(self, query: Query) -> bool:
+        """Return whether the credentials are accepted for a question, asked anew and once.
+
+        Args:
+            query: What is asked. An answer that may not be read is still one to somebody known.
+        """
+        try:
+            self._attempt(query)
+        except UnauthorizedError:
+            return False
+        except FaultError:
+            return self.proven
+        except QontoError:
+            return True
+        return True
+
+    def is_answered(self, query: Query) -> bool:
+        """Return whether a question gets any answer but a fault, asked anew and once.
+
+        Args:
+            query: What is asked.
+        """
+        try:
+            self._attempt(query)
+        except FaultError:
+            return False
+        except QontoError:
+            return True
+        return True
 
     def _decoded(self, query: Query, part: msgspec.Raw) -> Any:
         """Return the value of one part of an answer."""

@@ -10,9 +10,11 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     ├── QontoError                  a request without an answer to work with
     │   ├── AnswerError             an answer other than documented
     │   ├── UnauthorizedError       401
+    │   │   └── BadCredentialsError     ... whatever is asked for
     │   ├── NotReadableError        403, 404
     │   ├── FaultError              may succeed later: 429, 5xx, no whole answer
     │   │   ├── NotSentError        ... and the request never left this machine
+    │   │   ├── SilentError         ... and nothing else is answered either
     │   │   └── FileFaultError      ... and it came from the host of a file
     │   ├── GoneError               the file does not exist (any more)
     │   └── ExpiredLinkError        the file host refused the link
@@ -25,7 +27,8 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     │   └── StoppedStoringError     ... because the run is at its end
     ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
     ├── InputError                  what was given to the run cannot be used
-    └── NothingReadError            every selected stream was refused
+    ├── NothingReadError            every selected stream was refused
+    └── FailedStreamsError          some streams could not be read
 
     StoppedError                    a signal; no error, and caught by nothing that catches errors
 """
@@ -46,10 +49,16 @@ class SentenceError(Exception):
 
     exit_code: ClassVar[int] = 1
     """How the process ends, if the error gets that far."""
+    ends_run: ClassVar[bool] = False
+    """Whether no stream can be read any more, so that the run ends at once."""
+    sentences: tuple[str, ...] = ()
+    """What a person needs, if it takes more than one line."""
 
 
 class CredentialError(SentenceError):
     """Credentials that cannot be used."""
+
+    ends_run = True
 
 
 class DamagedStoreError(CredentialError):
@@ -119,6 +128,12 @@ class UnauthorizedError(QontoError):
     """The credentials were refused (401)."""
 
 
+class BadCredentialsError(UnauthorizedError):
+    """The credentials are refused whatever is asked for (401)."""
+
+    ends_run = True
+
+
 class NotReadableError(QontoError):
     """The credentials may not read this (403), or the feature is not activated (404)."""
 
@@ -147,6 +162,14 @@ class FaultError(QontoError):
 
 class NotSentError(FaultError):
     """The request never reached Qonto: no address, no connection, no TLS."""
+
+    ends_run = True
+
+
+class SilentError(FaultError):
+    """Several streams were given up, and Qonto answers nothing else either."""
+
+    ends_run = True
 
 
 class FileFaultError(FaultError):
@@ -199,6 +222,18 @@ class InputError(SentenceError):
 
 class NothingReadError(SentenceError):
     """Every selected stream was refused."""
+
+
+class FailedStreamsError(SentenceError):
+    """Some streams could not be read; the others were.
+
+    Args:
+        sentences: One for each of these streams.
+    """
+
+    def __init__(self, sentences: tuple[str, ...]) -> None:
+        super().__init__("; ".join(sentences))
+        self.sentences = sentences
 
 
 class StoppedError(BaseException):

@@ -110,7 +110,7 @@ def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
                     f"{error}. Gave up after {number} attempts; nothing is lost, the next run goes "
                     "on from the last state"
                 )
-                raise kind(msg, status=error.status, code=error.code) from None
+                raise type(error)(msg, status=error.status, code=error.code) from None
             wait = pauses.send(error)
             told(error, wait)
             _logger.warning(

@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from tap_qonto.api.errors import (
     AnswerError,
+    BadCredentialsError,
+    FailedStreamsError,
+    FaultError,
+    ListError,
     NothingReadError,
     NotReadableError,
     QontoError,
+    SilentError,
     UnauthorizedError,
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
@@ -48,6 +53,12 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("tap-qonto")
 
+_ORGANIZATION = "/organization"
+_ACCOUNTS = "/bank_accounts"
+
+_SILENT = 3
+"""Streams given up because of faults, from which on each raises the question who is to blame."""
+
 
 class Run:
     """One run of the tap.
@@ -62,10 +73,13 @@ class Run:
         self.machine = machine
         self.skipped: dict[str, QontoError] = {}
         """Streams that the credentials may not read, with the refusal."""
+        self.failed: dict[str, list[str]] = {}
+        """Streams that could not be read to their end, with what happened, once or per account."""
         self._config = config
         self._connection = connection
         self._began = machine.clock()
         self._organization_lock = threading.Lock()
+        self._given_up = 0
 
     @property
     def client(self) -> Client:
@@ -113,7 +127,7 @@ class Run:
 
     @cached_property
     def _organization(self) -> Row:
-        query = Query("organization", "/organization", self.external_accounts)
+        query = Query("organization", _ORGANIZATION, self.external_accounts)
         return self.client.object(query, "organization")
 
     def bank_account_ids(self, stream: Refusable) -> list[str]:
@@ -128,7 +142,7 @@ class Run:
         try:
             with self._organization_lock:
                 return self._bank_account_ids
-        except NotReadableError as error:
+        except (NotReadableError, UnauthorizedError) as error:
             if not self.may_skip(stream, error):
                 raise
             self.skip(stream, error)
@@ -136,19 +150,9 @@ class Run:
 
     @cached_property
     def _bank_account_ids(self) -> list[str]:
-        query = Query("transactions", "/bank_accounts")
-
-        def fetch(number: int) -> Page:
-            page = self.client.page(query, "bank_accounts", number)
-            return page._replace(rows=_checked_accounts(query.path, list(page.rows)))
-
-        # Nobody has verified that closed accounts are in both lists.
-        embedded = self._organization.get("bank_accounts") or []
-        accounts = _checked_accounts("/organization", embedded)
-        accounts += read_numbered(fetch, keys=("id",), pool=self.client.pool)
         known = {
             account["id"]: None
-            for account in accounts
+            for account in self._bank_accounts()
             if self.external_accounts or not account.get("is_external_account")
         }
         chosen = self._config.get("bank_account_ids")
@@ -160,23 +164,68 @@ class Run:
             raise QontoError(msg)
         return [account for account in known if not chosen or account in chosen]
 
+    def _bank_accounts(self) -> list[Row]:
+        """Return the accounts of both lists: nobody has verified that each holds closed ones.
+
+        Raises:
+            QontoError: If neither list can be had.
+        """
+        try:
+            accounts = _checked_accounts(_ORGANIZATION, self._organization.get("bank_accounts", []))
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            _logger.warning(
+                "%s; the accounts whose transactions are read are those of %s", error, _ACCOUNTS
+            )
+            return self._listed_accounts()
+        try:
+            return accounts + self._listed_accounts()
+        except (QontoError, ListError) as error:
+            if error.ends_run or not accounts:
+                raise
+            _logger.warning(
+                "%s; the accounts whose transactions are read are those of %s, so closed ones may "
+                "be missing",
+                error, _ORGANIZATION,
+            )  # fmt: skip
+            if not isinstance(error, NotReadableError | UnauthorizedError):
+                self._note("transactions", f"closed bank accounts may be missing, because {error}")
+            return accounts
+
+    def _listed_accounts(self) -> list[Row]:
+        query = Query("transactions", _ACCOUNTS)
+
+        def fetch(number: int) -> Page:
+            page = self.client.page(query, "bank_accounts", number)
+            return page._replace(rows=_checked_accounts(query.path, list(page.rows)))
+
+        return list(read_numbered(fetch, keys=("id",), pool=self.client.pool))
+
     # Streams that the credentials may not read
 
     def may_skip(self, stream: Refusable, error: QontoError) -> bool:
         """Return whether a run can go on without a stream that was refused.
 
+        A 401 says so only as long as the same credentials are accepted elsewhere.
+
+        Args:
+            stream: The stream.
+            error: The refusal.
+
         Raises:
-            UnauthorizedError: If no stream can be read with these credentials.
+            BadCredentialsError: If no stream can be read with these credentials.
         """
-        if not isinstance(error, UnauthorizedError):
+        if not isinstance(error, UnauthorizedError) or stream.name in self.skipped:
             return True
-        needs_oauth = stream.oauth_only or "oauth" in str(error).lower()
-        if self.client.proven and needs_oauth:
+        if any(
+            self.client.is_welcome(Query(stream.name, path)) for path in (_ORGANIZATION, _ACCOUNTS)
+        ):
             return True
         authenticator = self._connection.authenticator
         advice = authenticator.describe() if authenticator else ""
         msg = f"{error}. {advice}".rstrip()
-        raise UnauthorizedError(msg, status=error.status, code=error.code) from None
+        raise BadCredentialsError(msg, status=error.status, code=error.code) from None
 
     def skip(self, stream: Refusable, error: QontoError) -> None:
         """Note that a stream was refused; warn once."""
@@ -191,20 +240,52 @@ class Run:
             " and cannot be read with an API key" if stream.oauth_only else "",
         )
 
-    def summarize(self) -> None:
-        """Say at the end of a run which streams were skipped.
+    # Streams that failed
+
+    def fail(self, stream: Refusable, error: Exception, sentence: str) -> None:
+        """Note that a stream, or one account of it, could not be read to its end.
+
+        Args:
+            stream: The stream.
+            error: What happened.
+            sentence: The same for a person.
 
         Raises:
-            NothingReadError: If these were all.
+            SilentError: If this is not about one stream: Qonto answers nothing at all.
         """
-        if not self.skipped:
-            return
-        names = ", ".join(
-            f"{name} ({error.status}{error.code and f' {error.code}'})"
-            for name, error in self.skipped.items()
-        )
-        _logger.warning("Skipped, for lack of permission or because not activated: %s", names)
-        if not self.client.proven:
+        self._given_up += isinstance(error, FaultError) and stream.name not in self.failed
+        self._note(stream.name, sentence)
+        if isinstance(error, FaultError) and self._given_up >= _SILENT:
+            queries = [Query(stream.name, path) for path in (_ORGANIZATION, _ACCOUNTS)]
+            if not any(map(self.client.is_answered, queries)):
+                msg = f"{sentence}. Nothing else is answered either"
+                raise SilentError(msg, status=error.status, code=error.code)
+
+    def _note(self, stream: str, sentence: str) -> None:
+        self.failed.setdefault(stream, []).append(sentence)
+        _logger.warning("%s: %s; the rest of the run goes on", stream, sentence)
+
+    def summarize(self) -> None:
+        """Say at the end of a run which streams were skipped, and which failed.
+
+        Raises:
+            FailedStreamsError: If some failed.
+            NothingReadError: If all were skipped.
+        """
+        if self.skipped:
+            names = ", ".join(
+                f"{name} ({error.status}{error.code and f' {error.code}'})"
+                for name, error in self.skipped.items()
+            )
+            _logger.warning("Skipped, for lack of permission or because not activated: %s", names)
+        if self.failed:
+            raise FailedStreamsError(
+                tuple(
+                    f"{name}: {said[0]}" + (f" (and so {len(said)} times)" if said[1:] else "")
+                    for name, said in self.failed.items()
+                )
+            )
+        if self.skipped and not self.client.proven:
             msg = (
                 "Nothing could be read: every selected stream was refused. Check the settings "
                 "api_url and environment, and the scopes of the credentials"

@@ -46,7 +46,8 @@ def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) 
             _logger.error("%s", sentence)
         leave(1)
     except (SentenceError, SingerSDKError) as error:
-        _logger.error("%s", str(error) or type(error).__name__)
+        for sentence in getattr(error, "sentences", ()) or (sentence_of(error, program),):
+            _logger.error("%s", sentence)
         leave(getattr(error, "exit_code", 1))
     except BrokenPipeError:
         MessageWriter.abandon()
@@ -56,18 +57,32 @@ def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) 
         _logger.error("Stopped by signal %d; the next run goes on from the last state", stop.signum)
         leave(128 + stop.signum)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        _logger.error("This machine refused something (%s): %s", _place(error), reason)
+        _logger.error("%s", sentence_of(error, program))
         _logger.debug("Where it happened", exc_info=True)
         leave(1)
     except Exception as error:
-        _logger.error(
-            "Internal error: %s in %s. This is a bug of %s %s; please report this line. "
-            "Nothing is lost, the next run goes on from the last state",
-            type(error).__name__, _place(error), program, tap_qonto.__version__,
-        )  # fmt: skip
+        _logger.error("%s", sentence_of(error, program))
         _logger.debug("Where it happened", exc_info=True)
         leave(1)
+
+
+def sentence_of(error: Exception, program: str) -> str:
+    """Return what a person needs to know about an error, without secrets and personal data.
+
+    Args:
+        error: Any error.
+        program: Name of the program that is running.
+    """
+    if isinstance(error, SentenceError | SingerSDKError):
+        return str(error) or type(error).__name__
+    if isinstance(error, OSError):
+        reason = error.strerror or type(error).__name__
+        return f"This machine refused something ({_place(error)}): {reason}"
+    return (
+        f"Internal error: {type(error).__name__} in {_place(error)}. This is a bug of {program} "
+        f"{tap_qonto.__version__}; please report this line. Nothing is lost, the next run goes on "
+        "from the last state"
+    )
 
 
 def _place(error: Exception) -> str:

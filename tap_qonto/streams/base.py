@@ -18,9 +18,11 @@ from typing_extensions import override
 from tap_qonto import schemas
 from tap_qonto.api.errors import (
     CeilingError,
-    ListError,
+    FaultError,
     NotReadableError,
+    SentenceError,
     UnauthorizedError,
+    UnsortedError,
 )
 from tap_qonto.api.instants import FLOOR, shift, uniform
 from tap_qonto.api.pages import PER_PAGE, LateRows, Query
@@ -57,6 +59,13 @@ class Companion(Protocol):
 
     def write_all(self, context: types.Context | None, parent: QontoStream) -> None:
         """Write the documents of the row whose turn it is."""
+
+
+_HOPELESS = 2
+"""Partitions in a row that six attempts could not have, after which the others are left alone."""
+
+_HOPELESS_CHILD = 1
+"""The same for rows of a parent, of which there may be thousands."""
 
 
 class QontoStream(SdkStream):
@@ -97,6 +106,7 @@ class QontoStream(SdkStream):
         """Whether reading has begun."""
         self._documents: Companion | None = None
         self._bookmark: Bookmark | None = None
+        self._given_up = 0
 
     # What a kind of list and a stream can say about themselves
 
@@ -228,22 +238,56 @@ class QontoStream(SdkStream):
     @override
     def get_records(self, context: types.Context | None) -> Iterator[Row]:
         self.started = True
+        self._bookmark = None
+        if self._given_up >= (_HOPELESS_CHILD if self.parent_stream_type else _HOPELESS):
+            self.progress.unfinished = True
+            return
         self._documents = self._selected_documents()
         emitted = False
         try:
             for row in self.rows(context):
                 emitted = True
                 yield row
-        except (NotReadableError, UnauthorizedError) as error:
-            if emitted or not self.run.may_skip(self, error):
-                raise
+            self._given_up = 0
+        except SentenceError as error:
+            self._survive(error, context, emitted=emitted)
+
+    def _survive(
+        self, error: SentenceError, context: types.Context | None, *, emitted: bool
+    ) -> None:
+        """Note what ended the reading of one partition, so that the others are read all the same.
+
+        Args:
+            error: What happened.
+            context: The partition.
+            emitted: Whether some of its rows have been written.
+
+        Raises:
+            SentenceError: If nothing else can be read either, or this is a test.
+        """
+        if (
+            isinstance(error, NotReadableError | UnauthorizedError)
+            and not emitted
+            and self.run.may_skip(self, error)
+        ):
             self.run.skip(self, error)
-        except CeilingError as error:
-            msg = (
-                f"{self.path} lists more rows than Qonto gives out for one query, and has no "
+            return
+        if self.is_test or error.ends_run:
+            raise error
+        if isinstance(error, UnsortedError) and self._bookmark:
+            # Rows may be missing before those that were written.
+            self._bookmark.undo()
+        self.progress.unfinished = True
+        self._given_up += isinstance(error, FaultError) or bool(self.parent_stream_type)
+        sentence = str(error)
+        if isinstance(error, CeilingError):
+            sentence = (
+                f"GET {self.path} lists more rows than Qonto gives out for one query, and has no "
                 "filter to ask for fewer"
             )
-            raise ListError(msg) from error
+        if account := (context or {}).get("bank_account_id"):
+            sentence = f"bank account {account}: {sentence}"
+        self.run.fail(self, error, sentence)
 
     def _selected_documents(self) -> Companion | None:
         """Return the child stream that holds the rows' documents, if it is selected."""

@@ -158,7 +158,7 @@ def test_a_fault_that_lasts_is_given_up_in_one_sentence(
     outcome = run({"request_timeout": 0.2}, api=api, select=["sepa_transfers", "teams"])
     assert outcome.exit_code == 1
     (sentence,) = errors(outcome)
-    assert sentence.startswith("GET /teams ")
+    assert sentence.startswith("teams: GET /teams ")
     assert told in sentence
     assert "Gave up after 6 attempts" in sentence
     assert len(waits) == len(retries(outcome)) == 5
@@ -444,7 +444,7 @@ def test_an_error_body_of_any_other_shape_does_no_harm(small: Company, body: byt
     outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
     assert outcome.exit_code == 1
     (sentence,) = errors(outcome)
-    assert sentence == f"GET /labels answered 400 [trace {TRACE}]"
+    assert sentence == f"labels: GET /labels answered 400 [trace {TRACE}]"
     assert "Camille" not in outcome.log
 
 
@@ -461,7 +461,7 @@ def test_an_error_body_of_any_other_shape_does_no_harm(small: Company, body: byt
 def test_personal_data_in_a_detail_is_masked(small: Company, personal: str) -> None:
     fault = answer(422, {"errors": [{"code": "invalid", "detail": f"no {personal}\nfound"}]})
     outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
-    assert errors(outcome) == ["GET /labels answered 422 invalid (no *** found)"]
+    assert errors(outcome) == ["labels: GET /labels answered 422 invalid (no *** found)"]
 
 
 # -- fields that break a promise ------------------------------------------------------------------
@@ -625,7 +625,7 @@ def test_a_full_disk_is_told() -> None:
     assert "Traceback" not in log
 
 
-def test_a_bug_ends_in_a_sentence_that_tells_where_and_leaves_the_state(
+def test_a_bug_costs_its_stream_and_a_sentence_that_tells_where(
     small: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -633,10 +633,11 @@ def test_a_bug_ends_in_a_sentence_that_tells_where_and_leaves_the_state(
 
     monkeypatch.setattr("tap_qonto.streams.organization.Teams.rows", broken)
     api = Api(small, authorization=KEY)
-    outcome = run(api=api, select=["sepa_transfers", "teams"])
+    outcome = run(api=api, select=["sepa_transfers", "teams", "cards"])
     assert outcome.exit_code == 1
     (sentence,) = errors(outcome)
-    assert re.match(r"Internal error: KeyError in \w+\.py, line \d+\. This is a bug", sentence)
+    assert outcome.records["cards"], "a stream that is read after it"
+    assert re.match(r"teams: Internal error: KeyError in \w+\.py, line \d+\. This is a bug", sentence)
     assert "Camille" not in outcome.log
     assert "Traceback" not in outcome.log
     assert outcome.bookmark("sepa_transfers")
