@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import InvalidOperation
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,8 +39,8 @@ class Reply(NamedTuple):
     """The Authorization header of the request."""
 
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding an answer raises; the last if it is nested more deeply than Python can follow."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation)
+"""What decoding an answer raises: the last two for deep nesting and numbers beyond all types."""
 
 
 def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:

@@ -19,6 +19,7 @@ from tap_qonto.api.answers import UNREADABLE, count_of, error_of, not_json, requ
 from tap_qonto.api.errors import AnswerError, FaultError, QontoError, UnauthorizedError
 from tap_qonto.api.pace import retrying
 from tap_qonto.api.pages import PER_PAGE, LateRows, Page, Pool, Row, paged
+from tap_qonto.api.repair import repaired
 from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
@@ -183,10 +184,12 @@ class Client:
         return True
 
     def _decoded(self, query: Query, part: msgspec.Raw) -> Any:
-        """Return the value of one part of an answer."""
+        """Return the value of one part of an answer; what cannot be read in it is set aside."""
         try:
             return self._decoder.decode(part)
         except UNREADABLE:
+            if mended := repaired(bytes(part)):
+                return self._decoder.decode(mended)
             msg = f"{request_line(query)} answered 200 with text that is not valid JSON"
             raise AnswerError(msg, status=HTTPStatus.OK) from None
 
@@ -219,13 +222,21 @@ class Client:
         if reply.status != HTTPStatus.OK:
             raise error_of(query, reply)
         try:
-            answer = _parts.decode(reply.body)
-        except msgspec.ValidationError:
-            msg = f"{request_line(query)} answered JSON that is no object"
-            raise AnswerError(msg, status=HTTPStatus.OK) from None
+            answer = _parts_of(query, reply.body)
         except UNREADABLE:
-            raise not_json(query, reply) from None
+            mended = repaired(reply.body)
+            if mended is None:
+                raise not_json(query, reply) from None
+            answer = _parts_of(query, mended)
         if not self.proven:
             self.proven = True
             self.on_proven()
         return answer
+
+
+def _parts_of(query: Query, body: bytes) -> _Answer:
+    try:
+        return _parts.decode(body)
+    except msgspec.ValidationError:
+        msg = f"{request_line(query)} answered JSON that is no object"
+        raise AnswerError(msg, status=HTTPStatus.OK) from None

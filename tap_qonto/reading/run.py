@@ -130,6 +130,22 @@ class Run:
         query = Query("organization", _ORGANIZATION, self.external_accounts)
         return self.client.object(query, "organization")
 
+    @property
+    def organization_id(self) -> str | None:
+        """The organization's ID, or its slug if it has none.
+
+        Raises:
+            QontoError: If neither the organization nor its accounts can be read.
+        """
+        try:
+            organization = self.organization
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            accounts = self._listed_accounts()
+            return next((id_ for one in accounts if (id_ := one.get("organization_id"))), None)
+        return organization.get("id") or organization.get("slug")
+
     def bank_account_ids(self, stream: Refusable) -> list[str]:
         """Return the IDs of the accounts to read, as the settings choose them.
 
@@ -180,7 +196,7 @@ class Run:
             )
             return self._listed_accounts()
         try:
-            return accounts + self._listed_accounts()
+            accounts = accounts + self._listed_accounts()
         except (QontoError, ListError) as error:
             if error.ends_run or not accounts:
                 raise
@@ -191,7 +207,12 @@ class Run:
             )  # fmt: skip
             if not isinstance(error, NotReadableError | UnauthorizedError):
                 self._note("transactions", f"closed bank accounts may be missing, because {error}")
-            return accounts
+        usable = [account for account in accounts if account["id"]]
+        if len(usable) < len(accounts):
+            self._note(
+                "transactions", "Qonto listed bank accounts without an ID: theirs are missing"
+            )
+        return usable
 
     def _listed_accounts(self) -> list[Row]:
         query = Query("transactions", _ACCOUNTS)
@@ -300,7 +321,7 @@ def _checked_accounts(path: str, accounts: Any) -> list[Row]:
         AnswerError: If these are none: their transactions must not be left out silently.
     """
     if isinstance(accounts, list) and all(
-        isinstance(account, dict) and isinstance(account.get("id"), str) and account["id"]
+        isinstance(account, dict) and isinstance(account.get("id", 0), str | None)
         for account in accounts
     ):
         return list(accounts)

@@ -177,6 +177,10 @@ class SdkTap(SdkPlugin, Tap):
                 stream.sync()
             except Exception as error:  # noqa: BLE001 - the hook raises what it does not know
                 self.on_failure(stream, error)
+            finally:
+                for one in (stream, *stream.child_streams):
+                    if isinstance(one, SdkStream):
+                        one.report()
             stream.finalize_state_progress_markers()
         for stream in self.streams.values():
             stream.log_sync_costs()
@@ -315,6 +319,9 @@ class SdkStream(Stream):
             return state
         partitions = (part for part in state.get("partitions", ()) if part["context"] == context)
         return next(partitions, {})
+
+    def report(self) -> None:
+        """Say at the end of the stream what was odd about its rows."""
 
     def write_children(self, _context: types.Context | None) -> bool:
         """Write what belongs to a row before the row; return whether that was all there is."""

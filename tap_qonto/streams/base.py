@@ -26,6 +26,7 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import FLOOR, shift, uniform
 from tap_qonto.api.pages import PER_PAGE, LateRows, Query
+from tap_qonto.reading.findings import Findings, TellingRow
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
 from tap_qonto.reading.state import INTERRUPTED, Bookmark
@@ -107,6 +108,7 @@ class QontoStream(SdkStream):
         self._documents: Companion | None = None
         self._bookmark: Bookmark | None = None
         self._given_up = 0
+        self._findings = Findings()
 
     # What a kind of list and a stream can say about themselves
 
@@ -150,7 +152,7 @@ class QontoStream(SdkStream):
                 schemas.promised(self.name),
                 self.effective_schema,
                 tuple(self.primary_keys),
-                lambda sentence: self.logger.warning("%s: %s", self.name, sentence),
+                f"GET {self.path}",
             )
         if type(row) is not dict:
             return self._cleaner(row)
@@ -246,11 +248,27 @@ class QontoStream(SdkStream):
         emitted = False
         try:
             for row in self.rows(context):
+                if type(row) is not dict and not self._is_usable(row):
+                    continue
                 emitted = True
                 yield row
             self._given_up = 0
         except SentenceError as error:
             self._survive(error, context, emitted=emitted)
+
+    def _is_usable(self, row: Row) -> bool:
+        """Return whether a row can be written, having noted what there is to tell of it."""
+        if not isinstance(row, TellingRow):
+            return True
+        self._findings.add(row.notes)
+        return row.is_usable
+
+    @override
+    def report(self) -> None:
+        if sentence := self._findings.sentence(
+            has_column=self._cleaner is None or self._cleaner.has_column
+        ):
+            self.logger.warning("%s: %s", self.name, sentence)
 
     def _survive(
         self, error: SentenceError, context: types.Context | None, *, emitted: bool

@@ -93,4 +93,4 @@ class EinvoicingSettings(Single, scope="einvoicing.read"):
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
         settings = self.run.client.object(self.query())
-        yield self.clean({**settings, "organization_id": self.run.organization.get("id")}, context)
+        yield self.clean({**settings, "organization_id": self.run.organization_id}, context)
