@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tap_qonto.streams import STREAMS
 from tests.kit import faults
 from tests.kit.answers import alter, alter_rows, refuse
@@ -18,7 +17,7 @@ from tests.kit.runner import KEY, Run, run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Request, Response
+    from tap_qonto.demo import Request, Response
 
 Row = dict[str, Any]
 
