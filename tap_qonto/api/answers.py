@@ -114,14 +114,22 @@ def error_of(query: Query, reply: Reply) -> Exception:
             "api_url, and staging_token if this is the sandbox",
             status=status,
         )
-    if status > HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status > HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.MULTIPLE_CHOICES:
+        # A success other than 200 holds no answer to the question, but was not meant badly.
         return FaultError(said, status=status, code=code, retry_after=retry_after)
     return QontoError(said, status=status, code=code)
 
 
-def not_json(query: Query, reply: Reply) -> AnswerError:
+def not_json(query: Query, reply: Reply) -> QontoError:
     """Return the error for a 200 whose body is no JSON."""
-    kind = reply.headers.get("Content-Type", "no content type").split(";")[0][:50]
+    headers = reply.headers
+    kind = headers.get("Content-Type", "no content type").split(";")[0][:50]
+    is_measured = "Content-Length" in headers or "Transfer-Encoding" in headers
+    if "html" not in kind and ("Content-Encoding" in headers or not is_measured):
+        # Nothing has said how long the text would be.
+        return FaultError(
+            f"{request_line(query)} answered 200 with text that breaks off", status=reply.status
+        )
     hint = ""
     if "html" in kind:
         hint = (
