@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,7 +68,7 @@ class _Ring:
         """Note that a request is sent."""
         (count,) = _NUMBER.unpack_from(self._memory)
         _INSTANT.pack_into(self._memory, self._place(count), at)
-        _NUMBER.pack_into(self._memory, 0, count + 1)
+        _NUMBER.pack_into(self._memory, 0, (count + 1) % 2**63)
 
     def _place(self, number: int) -> int:
         return _NUMBER.size + number % self._size * _INSTANT.size
@@ -180,7 +181,8 @@ class _OpenFileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        weakref.finalize(self, os.close, self._file)
 
     def __enter__(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_EX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
 import re
@@ -121,6 +122,63 @@ def test_a_fault_that_passes_costs_a_retry_and_no_row(
         assert told in line
         assert f"trying again in {wait:.1f} s" in line
     assert not errors(outcome)
+
+
+BODY = (
+    b'{"labels":[{"id":"1","name":"a","parent_id":null}],"meta":{"total_pages":1,"total_count":1}}'
+)
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(BODY), BODY)
+CUT_GZIP = gzip.compress(BODY)[:-20]
+
+SAVED = {
+    "204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "206": b"HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\n\r\n{}",
+    "202": b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}",
+    "103 and nothing else": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    "gzip that is cut": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(CUT_GZIP), CUT_GZIP),
+    "HTTP/1.0 without a length, cut": b"HTTP/1.0 200 OK\r\n\r\n" + BODY[:30],
+    "a chunk of 16 exabytes": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"ffffffffffffffff\r\n" + BODY,
+    "a chunk of 4 exabytes": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3fffffffffffffff\r\n" + BODY,
+}
+
+
+@pytest.mark.parametrize("answered", SAVED.values(), ids=SAVED.keys())
+def test_an_answer_that_a_second_try_saves_is_tried_again(
+    waits: list[float], answered: bytes
+) -> None:
+    with faults.raw_answers(answered, WHOLE) as api_url:
+        settings = {"api_url": api_url, "login": "a", "secret_key": "b", "request_timeout": 5}
+        outcome = run(settings, select=["labels"])
+    assert outcome.exit_code == 0
+    assert [row["id"] for row in outcome.records["labels"]] == ["1"]
+    assert len(waits) == len(retries(outcome)) == 1
+
+
+def test_a_hint_before_an_answer_is_no_answer(waits: list[float]) -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    with faults.raw_answers(hint + WHOLE) as api_url:
+        outcome = run({"api_url": api_url, "login": "a", "secret_key": "b"}, select=["labels"])
+    assert outcome.exit_code == 0
+    assert [row["id"] for row in outcome.records["labels"]] == ["1"]
+    assert not waits
+
+
+@pytest.mark.parametrize(
+    "told", ["0", "-5", "0.0", "Mon, 23 Nov 2020 10:00:00 GMT", "-inf", "nan", "1e999"]
+)
+def test_a_server_that_asks_for_no_wait_gets_the_own_backoff(
+    small: Company, waits: list[float], told: str
+) -> None:
+    outcome = run(
+        api=failing(small, "/labels", always=answer(503, Retry_After=told)), select=["labels"]
+    )
+    assert outcome.exit_code == 1
+    assert len(waits) == 5
+    for attempt, wait in enumerate(waits):
+        assert wait >= 2**attempt / 2
 
 
 def test_waits_grow_are_random_and_obey_the_server(small: Company, waits: list[float]) -> None:
@@ -289,7 +347,6 @@ USELESS = {
     ),
     "a row that is none": (answer(200, {"labels": ["Camille"]}), "text where a row was expected"),
     "a row without its key": (answer(200, {"labels": [SECRETIVE]}), "primary key field 'id'"),
-    "another status of success": (answer(204), "GET /labels answered 204"),
 }
 
 
