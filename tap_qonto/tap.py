@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_qonto.api.instants import shift
+from tap_qonto.api.instants import from_datetime, shift
 from tap_qonto.auth.credentials import check_credentials
 from tap_qonto.connection import Connection
 from tap_qonto.reading.catalog import checked_catalog
@@ -82,7 +83,8 @@ class TapQonto(SdkTap):
 
     @override
     def faults(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
-        errors = [*problems(config, known), *type_errors(config, known)]
+        now = from_datetime(datetime.fromtimestamp(self.machine.clock(), UTC))
+        errors = [*problems(config, known, now), *type_errors(config, known)]
         if config.get("environment") != "demo" and not errors:
             errors += filter(None, [check_credentials(config)])
         return errors

@@ -17,7 +17,7 @@ from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
@@ -188,6 +188,13 @@ class SdkTap(SdkPlugin, Tap):
     @override
     def setup_mapper(self) -> None:
         super().setup_mapper()
+        # A stream that is mapped to nothing would be read for nobody, and its bookmark would move.
+        for stream in self.streams.values():
+            if stream.selected and all(
+                isinstance(one, RemoveRecordTransform)
+                for one in self.mapper.stream_maps.get(stream.name, ())
+            ):
+                stream.selected = False
         # The SDK maps a deselected stream to no columns at all, and then test runs select it.
         for stream in self.streams.values():
             if not stream.selected:
@@ -306,8 +313,9 @@ class SdkStream(Stream):
         self._write_state_message()
 
     def is_wanted(self, row: Row) -> bool:
-        """Return whether no stream map filters a row out."""
-        return bool(self.stream_maps[0].get_filter_result(row))
+        """Return whether no stream map filters a row out; one without any rows filters none."""
+        first = self.stream_maps[0]
+        return isinstance(first, RemoveRecordTransform) or bool(first.get_filter_result(row))
 
     def stored_state(self, context: types.Context | None) -> dict[str, Any]:
         """Return the state of a partition, without making one as the SDK would.

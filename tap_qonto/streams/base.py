@@ -217,8 +217,8 @@ class QontoStream(SdkStream):
         bookmark = self.bookmark(context)
         key = bookmark.key
         for row in self.ahead(rows):
+            at = row.get(key)  # before the row is written, which takes deselected columns away
             yield row
-            at = row.get(key)
             if at and at > bookmark.value:
                 bookmark.move(at)
         bookmark.finish()
@@ -228,9 +228,9 @@ class QontoStream(SdkStream):
         bookmark = self.bookmark(context)
         last, count = "", 0
         for row in self.ahead(rows):
-            yield row
             count += 1
             last = max(last, row.get(bookmark.key) or "")
+            yield row
         # Rows without the key leave only the end of what was asked for to remember.
         bookmark.move(self.run.end if count and not last else last)
         bookmark.finish()

@@ -747,7 +747,21 @@ def test_a_state_that_cannot_be_used_is_refused_in_one_sentence(
     assert not outcome.requests
 
 
+def replicated(**root: str) -> Row:
+    """Return a catalog of labels with something said about the stream as a whole."""
+    catalog = catalog_of(["labels"])
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if stream["stream"] == "labels" and not entry["breadcrumb"]:
+                entry["metadata"] |= {name.replace("_", "-"): value for name, value in root.items()}
+    return catalog
+
+
 CATALOGS: dict[str, tuple[Any, str]] = {
+    "a log that nobody has": (
+        replicated(forced_replication_method="LOG_BASED"),
+        "The catalog's entry of labels asks for a replication method",
+    ),
     "a list": ([], "The file given to --catalog is no JSON object"),
     "no streams": ({"version": 1}, "The catalog has no list 'streams'"),
     "a text for a stream": ({"streams": ["labels"]}, "The catalog has no list 'streams'"),
