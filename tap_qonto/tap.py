@@ -21,7 +21,7 @@ from tap_qonto.reading.state import bookmarks_of
 from tap_qonto.settings import SETTINGS, numbers, problems, type_errors
 from tap_qonto.singer.endings import sentence_of
 from tap_qonto.singer.sdk import SdkTap
-from tap_qonto.streams import STREAMS
+from tap_qonto.streams import READ_FIRST, STREAMS
 from tap_qonto.streams.base import QontoStream
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class TapQonto(SdkTap):
 
     @override
     def in_order(self) -> list[Stream]:
-        return [self.streams[stream.name] for stream in STREAMS]
+        names = dict.fromkeys(stream.name for stream in (*READ_FIRST, *STREAMS))
+        return [self.streams[name] for name in names]
 
     @override
     def on_failure(self, stream: Stream, error: Exception) -> None:

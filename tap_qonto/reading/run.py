@@ -50,6 +50,10 @@ if TYPE_CHECKING:
         def oauth_only(self) -> bool:
             """Whether its endpoint refuses API keys."""
 
+        @property
+        def key_may_fail(self) -> bool:
+            """Whether its endpoint may refuse API keys."""
+
 
 _logger = logging.getLogger("tap-qonto")
 
@@ -258,7 +262,11 @@ class Run:
             stream.name,
             error,
             stream.scope,
-            " and cannot be read with an API key" if stream.oauth_only else "",
+            " and cannot be read with an API key"
+            if stream.oauth_only
+            else "; an API key may be refused"
+            if stream.key_may_fail
+            else "",
         )
 
     # Streams that failed

@@ -190,11 +190,12 @@ class SdkTap(SdkPlugin, Tap):
         super().setup_mapper()
         # A stream that is mapped to nothing would be read for nobody, and its bookmark would move.
         for stream in self.streams.values():
-            if stream.selected and all(
-                isinstance(one, RemoveRecordTransform)
-                for one in self.mapper.stream_maps.get(stream.name, ())
-            ):
-                stream.selected = False
+            maps = self.mapper.stream_maps.get(stream.name, ())
+            mapped = maps and all(isinstance(one, RemoveRecordTransform) for one in maps)
+            if stream.selected and mapped:
+                # Rows that no map lets through have no children either.
+                for one in (stream, *stream.child_streams):
+                    one.selected = False
         # The SDK maps a deselected stream to no columns at all, and then test runs select it.
         for stream in self.streams.values():
             if not stream.selected:
@@ -313,9 +314,8 @@ class SdkStream(Stream):
         self._write_state_message()
 
     def is_wanted(self, row: Row) -> bool:
-        """Return whether no stream map filters a row out; one without any rows filters none."""
-        first = self.stream_maps[0]
-        return isinstance(first, RemoveRecordTransform) or bool(first.get_filter_result(row))
+        """Return whether no stream map filters a row out."""
+        return bool(self.stream_maps[0].get_filter_result(row))
 
     def stored_state(self, context: types.Context | None) -> dict[str, Any]:
         """Return the state of a partition, without making one as the SDK would.

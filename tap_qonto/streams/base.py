@@ -82,6 +82,8 @@ class QontoStream(SdkStream):
     envelope: ClassVar[str] = ""
     scope: ClassVar[str] = "organization.read"
     oauth_only: ClassVar[bool] = False
+    key_may_fail: ClassVar[bool] = False
+    """Whether Qonto's own collection of requests gives the endpoint no API key."""
     params: ClassVar[tuple[tuple[str, str], ...]] = ()
     per_page: ClassVar[int] = PER_PAGE
     holds_documents: ClassVar[bool] = False

@@ -79,7 +79,7 @@ class Memberships(Listed):
     path = "/memberships"
 
 
-class Teams(Listed, scope="team.read"):
+class Teams(Listed, scope="team.read", key_may_fail=True):
     """Teams that members belong to."""
 
     name = "teams"

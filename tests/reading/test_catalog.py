@@ -190,10 +190,9 @@ def test_a_stream_that_is_mapped_to_nothing_is_not_read_and_its_bookmark_stays(
     assert done.state["bookmarks"]["beneficiaries"] == before["bookmarks"]["beneficiaries"]
 
 
-def test_documents_are_read_although_the_rows_that_hold_them_are_mapped_to_nothing(
-    api: Api,
-) -> None:
+def test_what_belongs_to_rows_that_are_mapped_to_nothing_is_not_read_either(api: Api) -> None:
     maps = {"statements": "__NULL__"}
-    done = run({"stream_maps": maps}, api=api, select=["statements", "statement_files"])
+    done = run({"stream_maps": maps}, api=api, select=["statements", "statement_files", "labels"])
     assert done.exit_code == 0, done.log
-    assert done.records.keys() == {"statement_files"}
+    assert done.records.keys() == {"labels"}
+    assert not done.asked("/statements")
