@@ -119,7 +119,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "lookback_seconds",
-        th.IntegerType(minimum=0, maximum=315_360_000),
+        th.IntegerType(minimum=0, maximum=1_000_000_000),
         default=600,
         title="Lookback",
         description="Seconds before its bookmark at which an incremental run starts, for rows "
@@ -141,9 +141,10 @@ SETTINGS = th.PropertiesList(
     th.Property(
         "transaction_statuses",
         th.ArrayType(th.StringType),
-        default=["pending", "declined", "completed"],
+        default=["pending", "declined", "completed", "reversed"],
         title="Transaction statuses",
-        description="Read the transactions that have one of these statuses.",
+        description="Read the transactions that have one of these statuses, as far as Qonto knows "
+        "them.",
     ),
     th.Property(
         "attachments_path",

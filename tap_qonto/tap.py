@@ -17,7 +17,7 @@ from tap_qonto.auth.credentials import check_credentials
 from tap_qonto.connection import Connection
 from tap_qonto.reading.catalog import checked_catalog
 from tap_qonto.reading.run import Run
-from tap_qonto.reading.state import bookmarks_of
+from tap_qonto.reading.state import OWNER, bookmarks_of
 from tap_qonto.settings import SETTINGS, numbers, problems, type_errors
 from tap_qonto.singer.endings import sentence_of
 from tap_qonto.singer.sdk import SdkTap
@@ -53,6 +53,9 @@ class TapQonto(SdkTap):
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
+
+    _owner = ""
+    """The organization that the given state is of, if it says so."""
 
     def __init__(self, *, config: Any = None, **options: Any) -> None:
         if isinstance(options.get("catalog"), dict):
@@ -96,8 +99,12 @@ class TapQonto(SdkTap):
 
     @override
     def load_state(self, state: Any) -> None:
-        latest = shift(self.reading.end, self.config.get("lookback_seconds", 0) + 60)
+        latest = shift(self.reading.began, self.config.get("lookback_seconds", 0) + 60)
         super().load_state({"bookmarks": bookmarks_of(state, self.streams, latest)})
+        if isinstance(owner := state.get(OWNER), str):
+            self._owner = owner
+            known: Any = self.state
+            known[OWNER] = owner
 
     # How a run begins and ends
 
@@ -117,6 +124,11 @@ class TapQonto(SdkTap):
         _logger.debug("%s: where it happened", stream.name, exc_info=error)
         self.reading.fail(stream, error, sentence_of(error, self.name))
         stream.checkpoint()
+
+    @override
+    def begin(self) -> None:
+        if self._owner:
+            self.reading.check_state(self._owner)
 
     @override
     def run(self) -> None:

@@ -40,6 +40,19 @@ class Reply(NamedTuple):
     """The Authorization header of the request."""
 
 
+class Clocks(NamedTuple):
+    """The same moment by two clocks, each in seconds since the epoch."""
+
+    qontos: float
+    """As the Date header says, in whole seconds."""
+    ours: float
+
+    @property
+    def ahead(self) -> float:
+        """Seconds that ours is ahead of Qonto's; a second more or less means nothing."""
+        return self.ours - self.qontos
+
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation)
 """What decoding an answer raises: the last two for deep nesting and numbers beyond all types."""
 
@@ -64,6 +77,16 @@ def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
         except ValueError:
             return None
     return max(seconds, 0.0) if isfinite(seconds) else None
+
+
+def date_of(headers: Mapping[str, str]) -> float | None:
+    """Return the time of a Date header, in seconds since the epoch; None if there is none."""
+    from email.utils import parsedate_to_datetime  # needed once a run
+
+    try:
+        return parsedate_to_datetime(headers["Date"]).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def request_line(query: Query) -> str:

@@ -219,6 +219,8 @@ class UnreadableError(SentenceError):
 class InputError(SentenceError):
     """A file given to the run cannot be used; the message says why and what to do."""
 
+    ends_run = True
+
 
 class NothingReadError(SentenceError):
     """Every selected stream was refused."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         DEMO_TOKEN_URL,
         DemoAdapter,
     )
+    from tap_qonto.demo.http.worlds import WORLDS
     from tap_qonto.demo.world.company import COLLECTIONS, Company
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "DEMO_FILES_URL",
     "DEMO_TOKEN_URL",
     "FILES_URL",
+    "WORLDS",
     "Api",
     "Company",
     "DemoAdapter",
@@ -68,6 +70,7 @@ _HOMES: Final = {
     "DEMO_FILES_URL": "http.transport",
     "DEMO_TOKEN_URL": "http.transport",
     "DemoAdapter": "http.transport",
+    "WORLDS": "http.worlds",
 }
 
 

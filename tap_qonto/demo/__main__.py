@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from tap_qonto.demo import Api, Company, DemoServer, OAuth
+from tap_qonto.demo import WORLDS, Api, Company, DemoServer, OAuth
 
 
 def _arguments() -> argparse.Namespace:
@@ -35,6 +35,13 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--client-id", default="demo-client", help="the OAuth application")
     parser.add_argument("--client-secret", default="demo-secret", help="and its secret")
+    parser.add_argument(
+        "--world",
+        action="append",
+        choices=WORLDS,
+        default=[],
+        help="something in which readers lose rows; may be given more than once",
+    )
     parser.add_argument("--refresh-token", help="a first refresh token that is valid now")
     arguments = parser.parse_args()
     if (arguments.login is None) != (arguments.secret_key is None):
@@ -62,6 +69,8 @@ def main(application: type[Api] = Api) -> int:
     api = application(
         company, authorization=key, staging_token=arguments.staging_token, oauth=oauth
     )
+    for name in arguments.world:
+        WORLDS[name](api)
     # Written before the first request, so that none waits for it.
     company.total("transactions")
     ended = threading.Event()

@@ -13,6 +13,7 @@ from tap_qonto.api.errors import (
     BadCredentialsError,
     FailedStreamsError,
     FaultError,
+    InputError,
     ListError,
     NothingReadError,
     NotReadableError,
@@ -22,13 +23,15 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
 from tap_qonto.api.pages import Query
+from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.settings import start_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Protocol
 
+    from tap_qonto.api.answers import Clocks
     from tap_qonto.api.client import Client
     from tap_qonto.api.pages import Page, Row
     from tap_qonto.connection import Connection
@@ -63,6 +66,14 @@ _ACCOUNTS = "/bank_accounts"
 _SILENT = 3
 """Streams given up because of faults, from which on each raises the question who is to blame."""
 
+_ANOTHERS_STATE = (
+    "The state is of another organization than these credentials. Pass the state of this one, or "
+    "none to read everything"
+)
+
+_TOLERANCE = 2.0
+"""Seconds by which two clocks may differ without a word: the header has whole seconds only."""
+
 
 class Run:
     """One run of the tap.
@@ -84,6 +95,8 @@ class Run:
         self._began = machine.clock()
         self._organization_lock = threading.Lock()
         self._given_up = 0
+        self._owns_state = False
+        """Whether the state is known to be of this organization."""
 
     @property
     def client(self) -> Client:
@@ -96,10 +109,42 @@ class Run:
         return self._connection.archive
 
     @cached_property
+    def desk(self) -> Desk:
+        """Asks the questions of all readings of this run."""
+        return Desk(self.client.pool)
+
+    @property
+    def began(self) -> str:
+        """When the run began by this machine's clock, uniform."""
+        return from_datetime(datetime.fromtimestamp(self._began, UTC))
+
+    @cached_property
     def end(self) -> str:
-        """The last instant that this run reads, uniform: the second before the run began."""
-        began = from_datetime(datetime.fromtimestamp(self._began, UTC))
+        """The last instant that this run reads, uniform: the second before the run began.
+
+        A row that changes during the run must get a later key than this. It gets Qonto's time, so
+        this machine's clock does not count where it is ahead.
+        """
+        began = self.began
+        if clocks := self._clocks():
+            if clocks.ahead >= _TOLERANCE:
+                _logger.warning(
+                    "This machine's clock is %.0f s ahead of Qonto's. The run reads what has "
+                    "changed until it began by Qonto's clock; set the clock right",
+                    clocks.ahead,
+                )
+            began = min(began, from_datetime(datetime.fromtimestamp(clocks.qontos, UTC)))
         return shift(whole_second(began), -1)
+
+    def _clocks(self) -> Clocks | None:
+        """Return what the first answer says of the time; ask something if there was none yet."""
+        if self.client.clocks is None:
+            try:
+                _ = self.organization
+            except QontoError as error:
+                # Whoever needs an answer asks for it again, and fails with a name.
+                _logger.debug("The time could not be asked for: %s", error)
+        return self.client.clocks
 
     @cached_property
     def start_date(self) -> str | None:
@@ -134,55 +179,97 @@ class Run:
         query = Query("organization", _ORGANIZATION, self.external_accounts)
         return self.client.object(query, "organization")
 
-    @property
-    def organization_id(self) -> str | None:
-        """The organization's ID, or its slug if it has none.
+    def check_state(self, organization: str) -> None:
+        """Refuse the state of another organization.
+
+        Args:
+            organization: ID of the organization that the state is of.
 
         Raises:
-            QontoError: If neither the organization nor its accounts can be read.
+            InputError: If that is not the one which the credentials belong to.
         """
+        if self.organization_id not in {organization, None}:
+            raise InputError(_ANOTHERS_STATE)
+        self._owns_state = True
+
+    @property
+    def organization_id(self) -> str | None:
+        """The organization's ID, or its slug where Qonto leaves the ID out; None if hidden.
+
+        Raises:
+            QontoError: If nothing can be asked for at all.
+        """
+        known: Row = {}
         try:
-            organization = self.organization
+            known = self.organization
         except QontoError as error:
             if error.ends_run:
                 raise
-            accounts = self._listed_accounts()
-            return next((id_ for one in accounts if (id_ := one.get("organization_id"))), None)
-        return organization.get("id") or organization.get("slug")
+            try:
+                for account in self._asked_accounts():
+                    known = {"id": account.get("organization_id")}
+            except (QontoError, ListError) as hidden:
+                if hidden.ends_run:
+                    raise
+        ids = (known.get(name) for name in ("id", "slug"))
+        return next((id_ for id_ in ids if isinstance(id_, str)), None)
 
-    def bank_account_ids(self, stream: Refusable) -> list[str]:
+    def bank_account_ids(self, stream: Refusable, marked: Collection[str] = ()) -> list[str]:
         """Return the IDs of the accounts to read, as the settings choose them.
 
         Args:
             stream: Whoever reads them; it is skipped if the accounts may not be listed.
+            marked: Accounts that the state knows. Those not listed any more are read all the same.
 
         Raises:
             QontoError: If the accounts cannot be listed, or a configured one does not exist.
+            InputError: If the state is of another organization.
         """
         try:
             with self._organization_lock:
-                return self._bank_account_ids
+                listed = self._listed_accounts
+            if marked and not self._owns_state and listed.keys().isdisjoint(marked):
+                raise InputError(_ANOTHERS_STATE)
+            return self._chosen(listed, marked)
         except (NotReadableError, UnauthorizedError) as error:
             if not self.may_skip(stream, error):
                 raise
             self.skip(stream, error)
             return []
 
-    @cached_property
-    def _bank_account_ids(self) -> list[str]:
-        known = {
-            account["id"]: None
-            for account in self._bank_accounts()
-            if self.external_accounts or not account.get("is_external_account")
-        }
+    def is_listed(self, account: str) -> bool:
+        """Return whether Qonto lists an account (still).
+
+        Raises:
+            QontoError: If the accounts cannot be listed.
+        """
+        with self._organization_lock:
+            return account in self._listed_accounts
+
+    def _chosen(self, listed: Mapping[str, Row], marked: Collection[str]) -> list[str]:
+        """Return the accounts that the settings choose.
+
+        Raises:
+            QontoError: If they name one that does not exist.
+        """
         chosen = self._config.get("bank_account_ids")
-        if unknown := set(chosen or ()) - known.keys():
+        known = [
+            name
+            for name, account in listed.items()
+            if self.external_accounts or not account.get("is_external_account")
+        ]
+        known += sorted(set(marked) - listed.keys())
+        if unknown := set(chosen or ()) - set(known):
             msg = (
                 f"bank_account_ids names {len(unknown)} account(s) that these credentials do not "
                 f"list: {', '.join(sorted(unknown))}. The stream bank_accounts lists all IDs"
             )
             raise QontoError(msg)
         return [account for account in known if not chosen or account in chosen]
+
+    @cached_property
+    def _listed_accounts(self) -> dict[str, Row]:
+        return {account["id"]: account for account in self._bank_accounts()}
 
     def _bank_accounts(self) -> list[Row]:
         """Return the accounts of both lists: nobody has verified that each holds closed ones.
@@ -198,9 +285,9 @@ class Run:
             _logger.warning(
                 "%s; the accounts whose transactions are read are those of %s", error, _ACCOUNTS
             )
-            return self._listed_accounts()
+            return self._asked_accounts()
         try:
-            accounts = accounts + self._listed_accounts()
+            accounts = accounts + self._asked_accounts()
         except (QontoError, ListError) as error:
             if error.ends_run or not accounts:
                 raise
@@ -218,14 +305,21 @@ class Run:
             )
         return usable
 
-    def _listed_accounts(self) -> list[Row]:
+    def _asked_accounts(self) -> list[Row]:
         query = Query("transactions", _ACCOUNTS)
 
         def fetch(number: int) -> Page:
             page = self.client.page(query, "bank_accounts", number)
             return page._replace(rows=_checked_accounts(query.path, list(page.rows)))
 
-        return list(read_numbered(fetch, keys=("id",), pool=self.client.pool))
+        return list(
+            read_numbered(
+                fetch,
+                keys=("id",),
+                pool=self.client.pool,
+                pause=lambda times: self.machine.sleep(0.25 * 2**times),
+            )
+        )
 
     # Streams that the credentials may not read
 

@@ -137,6 +137,9 @@ def _check_bookmark(stream: Stream, bookmark: Any, latest: str) -> None:
                 _check_instant(stream.name, part[name], latest)
 
 
+OWNER = "organization_id"
+"""Key of a state beside the bookmarks: the organization that it is of."""
+
 INTERRUPTED = "reading_until"
 """Key of a bookmark whose run has not come to its end: the last instant which that run reads."""
 

@@ -134,6 +134,13 @@ class SdkTap(SdkPlugin, Tap):
 
     # Hooks
 
+    def begin(self) -> None:
+        """Check what can be checked only by asking, before the first stream is read.
+
+        Raises:
+            SentenceError: If the run makes no sense.
+        """
+
     def leave(self) -> None:
         """Stop what goes on in the background, before anything may have to wait for the target."""
 
@@ -257,6 +264,7 @@ class SdkTap(SdkPlugin, Tap):
         """Sync all selected streams, and leave the last safe state behind however it ends."""
         try:
             try:
+                self.begin()
                 self._read_all()
             finally:
                 self.leave()

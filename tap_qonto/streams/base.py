@@ -25,11 +25,11 @@ from tap_qonto.api.errors import (
     UnsortedError,
 )
 from tap_qonto.api.instants import FLOOR, shift, uniform
-from tap_qonto.api.pages import PER_PAGE, LateRows, Query
+from tap_qonto.api.pages import PER_PAGE, Query
 from tap_qonto.reading.findings import Findings, TellingRow
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
-from tap_qonto.reading.state import INTERRUPTED, Bookmark
+from tap_qonto.reading.state import INTERRUPTED, OWNER, Bookmark
 from tap_qonto.singer.sdk import SdkStream
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ class QontoStream(SdkStream):
     def page(self, query: Query, number: int, context: types.Context | None) -> Page:
         """Return one page, whose rows are clean when they are looked at."""
         page = self.run.client.page(query, self.envelope, number, per_page=self.per_page)
-        rows = LateRows(lambda: [self.clean(row, context) for row in page.rows])
-        return page._replace(rows=rows)
+        return page.changed(lambda row: self.clean(row, context))
 
     def clean(self, row: Any, context: types.Context | None) -> Row:
         """Return one row of the API clean.
@@ -176,15 +175,19 @@ class QontoStream(SdkStream):
             keys=self.primary_keys,
             pool=self.run.client.pool,
             on_count=lambda rows: self.progress.expect(query, rows),
-            on_change=self._say_changed,
+            on_change=self.say_changed,
+            pause=self.pause,
         )
 
-    def _say_changed(self, again: bool) -> None:
+    def say_changed(self) -> None:
+        """Say that a list is read again."""
         self.logger.warning(
-            "%s: the list changed while it was read, so it %s",
-            self.name,
-            "is read again" if again else "may be incomplete; the next run reads it anew",
+            "%s: the list changed while it was read, so it is read again", self.name
         )
+
+    def pause(self, times: int) -> None:
+        """Give Qonto time to agree with itself, the more the more often it did not."""
+        self.run.machine.sleep(0.25 * 2**times)
 
     # Bookmarks
 
@@ -208,6 +211,11 @@ class QontoStream(SdkStream):
         state = self.get_context_state(context) if self.is_incremental else {}
         self._bookmark = Bookmark(state, self.replication_key or "", self.run.end)
         return self._bookmark
+
+    def sign(self, owner: str) -> None:
+        """Let the state say whose it is."""
+        state: Any = self.tap_state
+        state[OWNER] = owner
 
     def hold(self, row: Row) -> None:
         """Let the next run read a row again, because not all that belongs to it could be had."""

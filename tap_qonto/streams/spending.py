@@ -21,7 +21,7 @@ class Cards(Listed, scope="card.read", key_may_fail=True, params=(("sort_by", "c
     path = "/cards"
 
 
-class Requests(Windowed, sort="created_at", filters="created_at_{}", endless=True):
+class Requests(Windowed, sort="created_at", filters="created_at_{}", floor="", endless=True):
     """Requests for cards and transfers, with their decisions."""
 
     name = "requests"

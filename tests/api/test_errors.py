@@ -363,14 +363,15 @@ def test_an_answer_that_makes_no_sense_is_told_in_one_sentence(
     assert "Traceback" not in outcome.log
 
 
-@pytest.mark.parametrize("lost", [["total_count"], ["total_pages", "total_count"], None])
+@pytest.mark.parametrize("lost", [["total_pages", "total_count"], None])
 @pytest.mark.parametrize("stream", ["transactions", "clients", "client_invoices"])
 def test_a_list_that_does_not_say_how_long_it_is_is_not_taken_for_a_whole_one(
     small: Company, waits: list[float], stream: str, lost: list[str] | None
 ) -> None:
     def without(body: Row) -> None:
-        for name in [*body["meta"]] if lost is None else lost:
-            del body["meta"][name]
+        meta = body.get("meta", {})  # a refusal has none
+        for name in [*meta] if lost is None else lost:
+            meta.pop(name, None)
 
     api = Api(small, page_limit=5)
     alter(api, f"/{stream}", without)
