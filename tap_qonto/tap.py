@@ -87,7 +87,7 @@ class TapQonto(SdkTap):
     @override
     def faults(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
         now = from_datetime(datetime.fromtimestamp(self.machine.clock(), UTC))
-        errors = [*problems(config, known, now), *type_errors(config, known)]
+        errors = [*problems(config, known, now=now), *type_errors(config, known)]
         if config.get("environment") != "demo" and not errors:
             errors += filter(None, [check_credentials(config)])
         return errors

@@ -25,10 +25,15 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     ├── RowError                    a row cannot be used at all
     ├── StorageError                a document cannot be stored or read back
     │   └── StoppedStoringError     ... because the run is at its end
+    ├── UnusableFileError           a file that a row names cannot be sent
     ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
     ├── InputError                  what was given to the run cannot be used
     ├── NothingReadError            every selected stream was refused
-    └── FailedStreamsError          some streams could not be read
+    ├── FailedStreamsError          some streams could not be read
+    ├── RowsRefusedError            rows or settings of the target that cannot be used
+    │   └── JournalError            the journal of what was sent cannot be used
+    ├── NotApprovedError            a plan that was not approved, is held or over a limit
+    └── UnsettledError              rows that were not sent, or of which nobody knows
 
     StoppedError                    a signal; no error, and caught by nothing that catches errors
 """
@@ -47,7 +52,7 @@ class SentenceError(Exception):
     and personal data.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     """How the process ends, if the error gets that far."""
     ends_run: ClassVar[bool] = False
     """Whether no stream can be read any more, so that the run ends at once."""
@@ -212,6 +217,10 @@ class StoppedStoringError(StorageError):
     """The run ended while a document was being stored."""
 
 
+class UnusableFileError(SentenceError):
+    """A file that a row names cannot be sent; the message says why, without its path."""
+
+
 class UnreadableError(SentenceError):
     """A PDF cannot be read, or its invoice is no XML; the message says why."""
 
@@ -236,6 +245,35 @@ class FailedStreamsError(SentenceError):
     def __init__(self, sentences: tuple[str, ...]) -> None:
         super().__init__("; ".join(sentences))
         self.sentences = sentences
+
+
+class RowsRefusedError(SentenceError):
+    """Rows, or settings of the target, that cannot be used; nothing was sent."""
+
+    exit_code = 2
+
+
+class JournalError(RowsRefusedError):
+    """The journal of what was sent cannot be used; nothing was sent without it."""
+
+
+class NotApprovedError(SentenceError):
+    """A plan that was not approved, has held rows or is over a limit; nothing was sent."""
+
+    exit_code = 3
+
+
+class UnsettledError(SentenceError):
+    """Rows that were not sent, or of which nobody knows whether they were.
+
+    Args:
+        message: Which, and what to do.
+        exit_code: 1 if they were rejected, 3 if they are held, 4 if an outcome is unknown.
+    """
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class StoppedError(BaseException):

@@ -86,7 +86,7 @@ class Transport:
         if not {"?", "#"}.isdisjoint(self._base):
             raise QontoError(_NO_ADDRESS)
 
-    def send(
+    def send(  # noqa: PLR0913 - one request has as many parts
         self,
         method: str,
         path: str,
@@ -94,6 +94,7 @@ class Transport:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        leaving: Callable[[], None] | None = None,
     ) -> Reply:
         """Send one request, once, and return the answer, whatever its status is.
 
@@ -103,6 +104,7 @@ class Transport:
             params: Query parameters.
             headers: Further headers, such as the body's type.
             body: Body, encoded.
+            leaving: Is called when all waiting is over, right before the first byte leaves.
 
         Raises:
             NotSentError: If it is certain that the server has not received it.
@@ -122,6 +124,8 @@ class Transport:
             if self._rate_limit:
                 self._rate_limit.wait()
             request.prepare_auth(self._auth)
+            if leaving:
+                leaving()
             try:
                 response = self._adapter.send(request, timeout=self.timeout, **self._settings)
                 # At once: `content` reads 10 KB at a time, a sixth of what a request costs.

@@ -143,7 +143,10 @@ class Block:
         page = yield from self._list.page(1, self._bounds)
         if self._list.endless:
             while not page.is_last and (self._list.last_key(page.rows) or "") < self._until:
-                page = yield from self._list.page(page.number + 1, self._bounds)
+                try:
+                    page = yield from self._list.page(page.number + 1, self._bounds)
+                except PastTheEndError:
+                    break  # rows have left meanwhile, and with them this page
             return page.number
         pages = page.pages or 1
         if (page.total or 0) > self._list.ceiling:

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_qonto.api.errors import (
-    AnswerError,
     BadCredentialsError,
     FailedStreamsError,
     FaultError,
@@ -23,13 +22,13 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
 from tap_qonto.api.pages import Query
+from tap_qonto.reading.accounts import checked_accounts
 from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.settings import start_instant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from typing import Protocol
 
     from tap_qonto.api.answers import Clocks
     from tap_qonto.api.client import Client
@@ -37,25 +36,7 @@ if TYPE_CHECKING:
     from tap_qonto.connection import Connection
     from tap_qonto.documents.archive import Archive
     from tap_qonto.machine import Machine
-
-    class Refusable(Protocol):
-        """What of a stream counts when it was refused."""
-
-        @property
-        def name(self) -> str:
-            """Its name."""
-
-        @property
-        def scope(self) -> str:
-            """The OAuth scope that it needs."""
-
-        @property
-        def oauth_only(self) -> bool:
-            """Whether its endpoint refuses API keys."""
-
-        @property
-        def key_may_fail(self) -> bool:
-            """Whether its endpoint may refuse API keys."""
+    from tap_qonto.reading.accounts import Refusable
 
 
 _logger = logging.getLogger("tap-qonto")
@@ -278,7 +259,7 @@ class Run:
             QontoError: If neither list can be had.
         """
         try:
-            accounts = _checked_accounts(_ORGANIZATION, self._organization.get("bank_accounts", []))
+            accounts = checked_accounts(_ORGANIZATION, self._organization.get("bank_accounts", []))
         except QontoError as error:
             if error.ends_run:
                 raise
@@ -310,7 +291,7 @@ class Run:
 
         def fetch(number: int) -> Page:
             page = self.client.page(query, "bank_accounts", number)
-            return page._replace(rows=_checked_accounts(query.path, list(page.rows)))
+            return page._replace(rows=checked_accounts(query.path, list(page.rows)))
 
         return list(
             read_numbered(
@@ -414,18 +395,3 @@ class Run:
                 "api_url and environment, and the scopes of the credentials"
             )
             raise NothingReadError(msg)
-
-
-def _checked_accounts(path: str, accounts: Any) -> list[Row]:
-    """Return the bank accounts of an answer.
-
-    Raises:
-        AnswerError: If these are none: their transactions must not be left out silently.
-    """
-    if isinstance(accounts, list) and all(
-        isinstance(account, dict) and isinstance(account.get("id", 0), str | None)
-        for account in accounts
-    ):
-        return list(accounts)
-    msg = f"GET {path} answered 'bank_accounts' that are not all objects with an ID"
-    raise AnswerError(msg, status=200)

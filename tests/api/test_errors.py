@@ -6,6 +6,7 @@ import gzip
 import logging
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -641,6 +642,7 @@ def test_a_signal_does_not_tear_a_message_when_the_pipe_is_full() -> None:
     with start_process(settings, catalog=catalog_of(["transactions"])) as process:
         assert process.stdout
         os.set_blocking(process.stdout.fileno(), False)
+        select.select([process.stdout], [], [], 20)
         time.sleep(1.5)  # the pipe holds 64 KiB, so the tap is stuck in the middle of a block
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)

@@ -20,6 +20,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from tap_qonto.auth import login
+from tap_qonto.auth.scopes import TARGET_SCOPES
+from tap_qonto.writing.streams import READERS
 from tests.auth.test_auth import DAY, oauth, sent
 from tests.kit.token_server import (
     CLIENT_ID,
@@ -121,6 +123,26 @@ def test_a_login_asks_for_reading_only_and_shows_no_secret(person: Person) -> No
     assert person.asked["code_challenge_method"] == "S256"
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/callback", person.asked["redirect_uri"])
     assert MARK not in person.visited[0]
+
+
+def test_a_login_for_the_target_asks_for_what_it_writes_with_its_own_settings(
+    person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = tmp_path / "target.json"
+    monkeypatch.setenv("TARGET_QONTO_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("TARGET_QONTO_CLIENT_SECRET", CLIENT_SECRET)
+    monkeypatch.setenv("TARGET_QONTO_TOKEN_STORE", str(store))
+    assert person.log_in("--for", "target-qonto") == 0
+    assert store.is_file()
+    assert not person.store.exists()
+    assert "target-qonto renews them from there" in person.said
+    scopes = person.asked["scope"].split()
+    assert scopes == ["offline_access", *TARGET_SCOPES]
+    assert "payment.write" in scopes
+
+
+def test_every_stream_of_the_target_has_its_scopes() -> None:
+    assert {stream for streams in TARGET_SCOPES.values() for stream in streams} == set(READERS)
 
 
 def test_two_logins_share_neither_state_nor_challenge(person: Person) -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_qonto.demo import Api
+from tap_qonto.demo import Api, Company
 from tap_qonto.tap import TapQonto
 from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
-    from tap_qonto.demo import Company, DemoServer
+    from pathlib import Path
+
+    from tap_qonto.demo import DemoServer
 
 Row = dict[str, Any]
 
@@ -137,6 +139,28 @@ def test_a_demo_organization_is_another_company() -> None:
         for name in ("demo", "bakery", "studio")
     }
     assert len(names) == 3
+
+
+def test_what_is_written_to_the_demo_company_is_read_back_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "demo.sqlite"
+    config = {"environment": "demo", "demo_path": str(path)}
+    before = run(config, select=["labels"]).records["labels"]
+    company = Company(path=path)
+    company.put("labels", {**before[0], "name": "Written"})
+    after = run(config, select=["labels"]).records["labels"]
+    assert [row["name"] for row in after] == ["Written", *(row["name"] for row in before[1:])]
+    elsewhere = run({**config, "demo_path": str(tmp_path / "other")}, select=["labels"])
+    assert elsewhere.records["labels"] == before
+
+
+def test_a_demo_path_that_is_another_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine" * 1000)
+    done = run({"environment": "demo", "demo_path": str(path)}, select=["labels"])
+    assert done.exit_code == 1
+    assert f"{path} cannot be used as the demo company's file" in done.log
+    assert "Internal error" not in done.log
+    assert path.read_text() == "mine" * 1000
 
 
 @pytest.mark.parametrize(
