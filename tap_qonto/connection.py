@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tap_qonto import __version__
 from tap_qonto.api.client import Client
-from tap_qonto.api.errors import InputError
+from tap_qonto.api.errors import CredentialError, InputError
 from tap_qonto.api.files import FileHost
-from tap_qonto.api.pace import RateLimit
+from tap_qonto.api.rate import RateLimit
 from tap_qonto.api.transport import Transport
-from tap_qonto.auth.credentials import authenticator
+from tap_qonto.auth.credentials import authenticator, store_path
 from tap_qonto.auth.keys import STAGING_HEADER
 from tap_qonto.documents.archive import Archive
 from tap_qonto.documents.places import storage_at
@@ -76,10 +76,18 @@ class Connection:
             headers={name: value for name, value in headers.items() if value},
             timeout=float(config["request_timeout"]),
             concurrency=config["concurrency"],
-            rate_limit=None if adapter else RateLimit(config["rate_limit_share"]),
+            rate_limit=None if adapter else self._rate_limit,
             adapter=adapter,
             machine=self._machine,
         )
+
+    @property
+    def _rate_limit(self) -> RateLimit:
+        try:
+            path = store_path(self._config).with_name("rate-limit")
+        except CredentialError:  # a user without a home folder
+            path = None
+        return RateLimit(self._config["rate_limit_share"], path)
 
     @cached_property
     def client(self) -> Client:

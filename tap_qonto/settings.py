@@ -132,7 +132,7 @@ _PACE = (
     ),
     th.Property(
         "rate_limit_share",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=1_000),
         default=0.9,
         title="Rate limit share",
         description="Part of Qonto's rate limit (1,000 requests in 10 seconds and 10,000 in 10 "
@@ -140,7 +140,7 @@ _PACE = (
     ),
     th.Property(
         "request_timeout",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=86_400),
         default=60,
         title="Request timeout",
         description="Seconds that one attempt of a request may take, to the last byte.",
@@ -164,7 +164,7 @@ _READING = (
     ),
     th.Property(
         "lookback_seconds",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=1_000_000_000),
         default=600,
         title="Lookback",
         description="Seconds before its bookmark at which an incremental run starts, for rows "
@@ -302,7 +302,9 @@ _NO_DATE = "Set {} to an ISO 8601 date, for example 2024-01-01"
 
 
 def numbers(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numeric settings that were given as text, as environments give them, as numbers.
+    """Return the numeric settings that were given in another form, as numbers.
+
+    Environments give them as text, and some programs write whole numbers as 8.0.
 
     Args:
         config: The configuration.
@@ -313,7 +315,10 @@ def numbers(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, fl
         kinds = known.get(name, {}).get("type", ())
         if isinstance(value, str) and not {"number", "integer"}.isdisjoint(kinds):
             with suppress(ValueError):
-                found[name] = int(value) if "integer" in kinds else float(value)
+                found[name] = int(value) if value.strip().isdecimal() else float(value)
+        number = found.get(name, value)
+        if isinstance(number, float) and number.is_integer() and "integer" in kinds:
+            found[name] = int(number)
     return found
 
 
@@ -342,7 +347,11 @@ def cents(config: Mapping[str, Any], name: str) -> int | None:
 
 
 def problems(
-    config: Mapping[str, Any], known: Mapping[str, Any], program: str = "tap-qonto"
+    config: Mapping[str, Any],
+    known: Mapping[str, Any],
+    program: str = "tap-qonto",
+    *,
+    now: str = "9999",
 ) -> Iterator[str]:
     """Yield a sentence for each thing about a configuration that cannot work.
 
@@ -352,6 +361,7 @@ def problems(
         config: The configuration.
         known: Name and JSON Schema of every setting, those of the SDK included.
         program: Whose settings they are.
+        now: The present, uniform.
     """
     yield from (
         f"The setting {name!r} does not exist; {program} --about lists all settings"
@@ -360,9 +370,13 @@ def problems(
     )
     if isinstance(start := config.get("start_date"), str):
         try:
-            uniform(start)
+            if uniform(start) > now:
+                yield "Set start_date to a date that has come; from a later one nothing is read"
         except ValueError:
             yield _NO_DATE.format("start_date")
+    for name in ("user_agent", "organization_id", "staging_token"):
+        if isinstance(text := config.get(name), str) and not _is_header(text):
+            yield f"Set {name} to one line of plain letters, digits and signs (ASCII)"
     for name in ("api_url", "token_url"):
         if isinstance(url := config.get(name), str) and not is_safe_url(url):
             yield (
@@ -371,10 +385,25 @@ def problems(
             )
     if config.get("environment") == "sandbox" and not config.get("staging_token"):
         yield "Set staging_token, which the sandbox wants with every request"
-    if config.get("transaction_statuses") == []:
+    yield from _list_problems(config)
+
+
+def _list_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    statuses = config.get("transaction_statuses")
+    if statuses == []:
         yield "Set transaction_statuses to at least one status, or leave it out"
+    if isinstance(statuses, list) and {one for one in statuses if isinstance(one, str)} - _STATUSES:
+        yield f"Set transaction_statuses to some of {', '.join(sorted(_STATUSES))}"
     if config.get("bank_account_ids") == []:
         yield "Set bank_account_ids to at least one ID, or leave it out to read all accounts"
+
+
+_STATUSES = frozenset({"pending", "declined", "completed", "reversed"})
+"""What Qonto's documentation names."""
+
+
+def _is_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text == text.strip()
 
 
 def limit_problems(config: Mapping[str, Any]) -> Iterator[str]:

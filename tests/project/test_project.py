@@ -292,7 +292,11 @@ def streams_section(streams: list[QontoStream]) -> Iterator[str]:
                 ", ".join(f"`{key}`" for key in stream.primary_keys),
                 f"incremental, `{stream.replication_key}`" if stream.replication_key else "full",
                 f"`{stream.scope}`",
-                "OAuth" if stream.oauth_only else "API key or OAuth",
+                "OAuth"
+                if stream.oauth_only
+                else "OAuth; an API key may be refused"
+                if stream.key_may_fail
+                else "API key or OAuth",
                 "yes" if stream.selected_by_default else "no",
             )
             for stream in streams
