@@ -24,9 +24,10 @@ from tap_qonto.api.answers import (
     not_json,
     request_line,
 )
-from tap_qonto.api.errors import AnswerError, FaultError
+from tap_qonto.api.errors import AnswerError, FaultError, QontoError, UnauthorizedError
 from tap_qonto.api.pace import retrying
 from tap_qonto.api.pages import PER_PAGE, LateRows, Page, Pool, Row, paged
+from tap_qonto.api.repair import repaired
 from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
@@ -175,13 +176,45 @@ class Client:
         full = pages is None and 0 < per_page <= len(rows)
         return Page(rows, number, pages, total, full=full, size=size, early=early)
 
+    def is_welcome(self, query: Query) -> bool:
+        """Return whether the credentials are accepted for a question, asked anew and once.
+
+        Args:
+            query: What is asked. An answer that may not be read is still one to somebody known.
+        """
+        try:
+            self._attempt(query)
+        except UnauthorizedError:
+            return False
+        except FaultError:
+            return self.proven
+        except QontoError:
+            return True
+        return True
+
+    def is_answered(self, query: Query) -> bool:
+        """Return whether a question gets any answer but a fault, asked anew and once.
+
+        Args:
+            query: What is asked.
+        """
+        try:
+            self._attempt(query)
+        except FaultError:
+            return False
+        except QontoError:
+            return True
+        return True
+
     def _decoded(
         self, query: Query, part: msgspec.Raw, decoder: msgspec.json.Decoder[Any] | None = None
     ) -> Any:
-        """Return the value of one part of an answer."""
+        """Return the value of one part of an answer; what cannot be read in it is set aside."""
         try:
             return (decoder or self._decoder).decode(part)
         except UNREADABLE:
+            if mended := repaired(bytes(part)):
+                return (decoder or self._decoder).decode(mended)
             msg = f"{request_line(query)} answered 200 with text that is not valid JSON"
             raise AnswerError(msg, status=HTTPStatus.OK) from None
 
@@ -216,13 +249,21 @@ class Client:
         if reply.status != HTTPStatus.OK:
             raise error_of(query, reply)
         try:
-            answer = _parts.decode(reply.body)
-        except msgspec.ValidationError:
-            msg = f"{request_line(query)} answered JSON that is no object"
-            raise AnswerError(msg, status=HTTPStatus.OK) from None
+            answer = _parts_of(query, reply.body)
         except UNREADABLE:
-            raise not_json(query, reply) from None
+            mended = repaired(reply.body)
+            if mended is None:
+                raise not_json(query, reply) from None
+            answer = _parts_of(query, mended)
         if not self.proven:
             self.proven = True
             self.on_proven()
         return answer
+
+
+def _parts_of(query: Query, body: bytes) -> _Answer:
+    try:
+        return _parts.decode(body)
+    except msgspec.ValidationError:
+        msg = f"{request_line(query)} answered JSON that is no object"
+        raise AnswerError(msg, status=HTTPStatus.OK) from None

@@ -1,4 +1,4 @@
-"""What is asked of a list, and what comes back: queries, pages, rows."""
+"""What is asked and told: queries and the pages of rows that come back, requests to write."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ class Query(NamedTuple):
     stream: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
+
+
+class Post(NamedTuple):
+    """One POST request, which may write."""
+
+    path: str
+    """Below the base URL."""
+    body: bytes
+    key: str = ""
+    """The idempotency key; empty where Qonto knows none."""
+    content_type: str = "application/json"
 
 
 def paged(query: Query, number: int, per_page: int = PER_PAGE) -> Query:

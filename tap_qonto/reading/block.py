@@ -164,7 +164,7 @@ class Block:
                 try:
                     page = yield from self._list.page(page.number + 1, self._bounds)
                 except PastTheEndError:
-                    break  # rows have left meanwhile
+                    break  # rows have left meanwhile, and with them this page
             return page.number
         pages = page.pages or 1
         if (page.total or 0) > self._list.ceiling:

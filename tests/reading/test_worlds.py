@@ -6,16 +6,15 @@ Each of them lost rows in silence before readers stopped to trust counts, clocks
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_qonto.api.instants import as_filter, shift, uniform
-from tap_qonto.demo import WORLDS, Api, Company, Response
+from tap_qonto.demo import Api, Company, Response
 from tests.kit.answers import refuse
+from tests.kit.hiding import WORLDS
 from tests.kit.runner import run
 
 if TYPE_CHECKING:
@@ -423,12 +422,3 @@ def test_the_own_state_is_accepted(company: Company) -> None:
     again = run(api=Api(company), select=["transactions"], state=earlier.state)
     assert again.exit_code == 0, again.log
     assert again.state == earlier.state
-
-
-# The demo
-
-
-def test_the_demo_server_plays_the_worlds() -> None:
-    command = [sys.executable, "-m", "tap_qonto.demo", "--help"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert all(name in told for name in WORLDS)

@@ -1,7 +1,6 @@
-"""Worlds in which readers lose rows: what real servers do, and the demo company does not by itself.
+"""Worlds that hide rows from readers, sharper than those that the demo server plays.
 
 A world is a function that gets an `Api` and changes how it answers, with hooks in `Api.before`.
-``python -m tap_qonto.demo --world NAME`` plays it, so that anybody can watch a reader in it.
 """
 
 from __future__ import annotations
