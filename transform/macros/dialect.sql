@@ -140,9 +140,22 @@ cross join lateral jsonb_array_elements(case when jsonb_typeof({{ array }}) = 'a
 
 {#- Text -#}
 
-{#- Lower case; everything but letters, digits and the signs inside a number is one space. -#}
+{#- Lower case without accents: what a bank's label and a name have in common. Databases disagree
+    about the case of letters beyond ASCII, so these are spelled out. -#}
+{% macro folded(column) -%}
+lower(translate(
+    {{ column }},
+    'àâäáãåéèêëîïíìôöóòõøùûüúçñÿÀÂÄÁÃÅÉÈÊËÎÏÍÌÔÖÓÒÕØÙÛÜÚÇÑŸ',
+    'aaaaaaeeeeiiiioooooouuuucnyaaaaaaeeeeiiiioooooouuuucny'
+))
+{%- endmacro %}
+
+{#- A name's letters and digits, to compare it with another. -#}
+{% macro name_key(column) %}{{ regexp_replace_all(folded(column), '[^a-z0-9]+', '') }}{% endmacro %}
+
+{#- Words with one space between them; the signs inside a number (F-2026/17) are part of a word. -#}
 {% macro as_words(column) -%}
-trim({{ regexp_replace_all(regexp_replace_all('lower(' ~ column ~ ')', '[^[:alnum:]/._-]+', ' '), '(^| )[/._-]+|[/._-]+( |$)', ' ') }})
+trim({{ regexp_replace_all(regexp_replace_all(folded(column), '[^a-z0-9/._-]+', ' '), '(^| )[/._-]+|[/._-]+( |$)', ' ') }})
 {%- endmacro %}
 
 {% macro regexp_replace_all(text, pattern, by) %}{{ return(adapter.dispatch('regexp_replace_all', 'qonto')(text, pattern, by)) }}{% endmacro %}

@@ -28,3 +28,10 @@ case
     )
 end
 {%- endmacro %}
+
+{#- A VAT rate in percent, from a fraction (0.2) or percent (20), which suppliers' invoices mix: no
+    rate is above 50 %, and none that is not 0 below 0.5 %. -#}
+{% macro percent(rate) -%}
+{%- set number = "cast(" ~ rate ~ " as " ~ type_decimal(26, 6) ~ ")" -%}
+cast(case when {{ number }} <= 0.5 then {{ number }} * 100 else {{ number }} end as {{ type_decimal(7, 2) }})
+{%- endmacro %}
