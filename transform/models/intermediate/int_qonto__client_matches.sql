@@ -20,11 +20,11 @@ credits as (
         transaction_id,
         currency,
         amount_cents,
-        completed_on,
+        coalesce(completed_on, emitted_on) as paid_on,
         {{ as_words('reference') }} as reference_words,
         {{ name_key('counterparty') }} as counterparty_key
     from {{ ref('int_qonto__transactions') }}
-    where completed_on is not null and side = 'credit' and flow_type = 'operating'
+    where status in ('completed', 'pending') and side = 'credit' and flow_type = 'operating'
 
 ),
 
@@ -70,7 +70,7 @@ same as (
             invoices.client_key = credits.counterparty_key
             and invoices.currency = credits.currency
             and invoices.total_cents = credits.amount_cents
-            and credits.completed_on between invoices.issued_on and {{ add_days('invoices.issued_on', 120) }}
+            and credits.paid_on between invoices.issued_on and {{ add_days('invoices.issued_on', 120) }}
     left join by_reference as named on invoices.invoice_id = named.invoice_id
     left join by_reference as naming on credits.transaction_id = naming.transaction_id
     where invoices.client_key <> '' and named.invoice_id is null and naming.invoice_id is null

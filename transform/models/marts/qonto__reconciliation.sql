@@ -4,7 +4,7 @@ with payments as (
         transaction_id,
         count(*) as invoices,
         max(kind) as kind
-    from {{ ref('qonto__invoice_payments') }}
+    from {{ ref('int_qonto__invoice_payments') }}
     group by transaction_id
 
 ),
