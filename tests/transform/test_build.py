@@ -64,7 +64,9 @@ def test_a_fresh_load_is_fresh(built: DuckDB, dbt: Dbt) -> None:
 
 def test_an_old_load_is_not(built: DuckDB, dbt: Dbt, tmp_path: Path) -> None:
     old = built.copy(tmp_path)
-    old.run("update qonto.bank_accounts set _sdc_extracted_at = now()::timestamp - interval 40 hour")
+    old.run(
+        "update qonto.bank_accounts set _sdc_extracted_at = now()::timestamp - interval 40 hour"
+    )
     old.run("update qonto.organization set _sdc_extracted_at = now()::timestamp - interval 8 day")
     outcome = dbt.run("source", "freshness", env=old.env)
     assert outcome.nodes == {"organization": "error", "bank_accounts": "warn"}
@@ -94,6 +96,8 @@ def test_money_is_decimal(built: DuckDB, built_postgres: Postgres) -> None:
             "select distinct data_type from information_schema.columns "
             "where table_schema in ('qonto_staging', 'qonto_finance')"
         )
-        assert not {kind for (kind,) in types if "float" in kind.lower() or "double" in kind.lower()}
+        assert not {
+            kind for (kind,) in types if "float" in kind.lower() or "double" in kind.lower()
+        }
         [(cash,)] = warehouse.run("select cash from qonto_finance.qonto__kpis")
         assert isinstance(cash, Decimal)
