@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.meltano_project import project
+from tests.kit.meltano_project import project
 from tests.transform.runs import Dbt, environment, requirements_of
 from tests.transform.warehouses import DuckDB, Postgres
 

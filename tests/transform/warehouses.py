@@ -30,7 +30,11 @@ class DuckDB:
     @property
     def env(self) -> dict[str, str]:
         """Variables by which dbt finds it."""
-        return {"DBT_TARGET": "duckdb", "QONTO_DUCKDB_PATH": str(self.path)}
+        return {
+            "DBT_TARGET": "duckdb",
+            "QONTO_SCHEMA": "qonto",
+            "QONTO_DUCKDB_PATH": str(self.path),
+        }
 
     def run(self, statement: str) -> Rows:
         """Run a statement and return its rows."""
@@ -60,6 +64,8 @@ class Postgres:
         """Variables by which dbt and the loader find it."""
         return {
             "DBT_TARGET": "postgres",
+            "QONTO_SCHEMA": "qonto",
+            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "qonto",
             "TARGET_POSTGRES_HOST": self.server["host"],
             "TARGET_POSTGRES_PORT": self.server["port"],
             "TARGET_POSTGRES_USER": self.server["user"],
