@@ -168,7 +168,7 @@ def test_damage_is_noticed_and_found(name: str, built: DuckDB, dbt: Dbt, tmp_pat
     damage = DAMAGES[name]
     warehouse = built.copy(tmp_path)
     [(row, account)] = warehouse.run(
-        f"select id, bank_account_id from qonto.transactions where id = ({damage.row})"  # noqa: S608 - our own
+        f"select id, bank_account_id from qonto.transactions where id = ({damage.row})"
     )
     [(day,)] = warehouse.run(damage.day.format(id=row))
     warehouse.run(damage.statement.format(id=row))
@@ -222,7 +222,7 @@ def test_a_payment_between_two_questions_is_not_taken_for_a_gap(
 def test_an_account_that_is_not_read_is_left_out(built: DuckDB, dbt: Dbt, tmp_path: Path) -> None:
     warehouse = built.copy(tmp_path)
     [(account,)] = warehouse.run("select id from qonto.bank_accounts where name = 'Chantiers'")
-    warehouse.run(f"delete from qonto.transactions where bank_account_id = '{account}'")  # noqa: S608 - an id
+    warehouse.run(f"delete from qonto.transactions where bank_account_id = '{account}'")
     assert rebuilt(dbt, warehouse).ended("fail") == {BALANCE}
     excluded = rebuilt(dbt, warehouse, "--vars", f"qonto_excluded_accounts: ['{account}']")
     assert excluded.success, excluded.log
