@@ -1,4 +1,4 @@
-"""The table of questions and answers is true: each answer is a line that runs, in both databases."""
+"""The table of questions and answers is true: each answer is a line that runs in both databases."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def newest(
     outcome = dbt.run("build", env=warehouse.env)
     dbt.close()
     assert outcome.success, outcome.log
-    yield warehouse
+    return warehouse
 
 
 @pytest.mark.parametrize("mart", NAMES)

@@ -41,8 +41,8 @@ COPIES = {
         id || '/' || n as id, bank_account_id || '/' || n as bank_account_id,
         initiator_id || '/' || n as initiator_id,
         case when reference like 'F-%' then reference || '/' || n else reference end as reference,
-        cast(regexp_replace(transfer::text, '"(FR[0-9]+)"', '"\\1' || n || '"') as json) as transfer,
-        cast(regexp_replace(income::text, '"(FR[0-9]+)"', '"\\1' || n || '"') as json) as income
+        regexp_replace(transfer::text, '"(FR[0-9]+)"', '"\\1' || n || '"')::json as transfer,
+        regexp_replace(income::text, '"(FR[0-9]+)"', '"\\1' || n || '"')::json as income
     """,
     "client_invoices": """
         id || '/' || n as id, client_id || '/' || n as client_id,
