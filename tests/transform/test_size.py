@@ -52,8 +52,9 @@ COPIES = {
     "clients": "id || '/' || n as id",
     "supplier_invoices": """
         id || '/' || n as id,
-        cast(replace(matched_transactions::text, '"}', '/' || n || '"}') as json)
-            as matched_transactions,
+        regexp_replace(
+            matched_transactions::text, '("transaction_id": *"[^"]+)"', '\\1/' || n || '"', 'g'
+        )::json as matched_transactions,
         cast('[]' as json) as matched_transactions_ids
     """,
     "sepa_transfers": """
