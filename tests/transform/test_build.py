@@ -21,9 +21,7 @@ OF_ONE_LOAD = frozenset({"loaded_at"})
 
 
 @pytest.fixture(scope="module")
-def newest(
-    environments: Path, loaded: DuckDB, tmp_path_factory: pytest.TempPathFactory
-) -> DuckDB:
+def newest(environments: Path, loaded: DuckDB, tmp_path_factory: pytest.TempPathFactory) -> DuckDB:
     """The loader's file with all tables built by the newest DuckDB that there is."""
     requirements = [item for item in requirements_of("dbt-duckdb") if not item.startswith("duckdb")]
     dbt = Dbt(environment(environments, [*requirements, "duckdb"]), tmp_path_factory.mktemp("dbt"))
