@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,7 @@ import pytest
 
 from tap_qonto.api.instants import from_datetime
 from tap_qonto.api.redaction import Redaction
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.tap import TapQonto
 from tests.kit.runner import KEY, config_for
 
@@ -49,6 +48,17 @@ def server(api: Api) -> Iterator[DemoServer]:
 def config(server: DemoServer) -> dict[str, Any]:
     """Settings that read from that server."""
     return config_for(server)
+
+
+@pytest.fixture
+def postgres_url() -> str:
+    """Where a PostgreSQL server listens that the test may fill."""
+    url = os.environ.get("TEST_POSTGRES_URL")
+    if not url:
+        if os.environ.get("CI"):
+            pytest.fail("TEST_POSTGRES_URL is not set")
+        pytest.skip("`.ci/run slow` starts the PostgreSQL server that this needs")
+    return url
 
 
 class Clock:

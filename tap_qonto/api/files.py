@@ -194,7 +194,7 @@ def _file_error(said: str, response: requests.Response, now: float) -> QontoErro
         case 400 | 401 | 403:
             # Object stores answer an expired link with any of these.
             return ExpiredLinkError(said, status=status)
-    if status in _PASSING or status // 100 in (2, 5):
+    if status in _PASSING or status // 100 in _NOT_FINAL:
         wait = retry_after_of(response.headers, now)
         return FileFaultError(said, status=status, retry_after=wait)
     return AnswerError(said, status=status)
@@ -202,6 +202,9 @@ def _file_error(said: str, response: requests.Response, now: float) -> QontoErro
 
 _PASSING = (408, 425, 429)
 """Refusals that say themselves that another attempt may succeed."""
+
+_NOT_FINAL = (2, 5)
+"""Kinds of status after which one may: half a file, none at all, a server's own trouble."""
 
 
 class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined, misc]

@@ -19,7 +19,7 @@ _logger = logging.getLogger("tap-qonto")
 def checked_catalog(
     catalog: dict[str, Any], known: Mapping[str, type[SdkStream]]
 ) -> dict[str, Any]:
-    """Return a catalog in which every stream has its parent, which the SDK would miss.
+    """Return a catalog in which every stream has its key and its parent, which the SDK would miss.
 
     Args:
         catalog: What was given to ``--catalog``.
@@ -53,7 +53,16 @@ def checked_catalog(
         if parent not in names
         and any(known[name].parent_stream_type is stream for name in names if name in known)
     ]
-    return catalog | {"streams": entries + missing}
+    keyed = [
+        _keyed(entry, known[name].primary_keys) if name in known else entry
+        for name, entry in zip(names, entries, strict=True)
+    ]
+    return catalog | {"streams": keyed + missing}
+
+
+def _keyed(entry: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return an entry that names its key; one written by hand may not, and rows would pile up."""
+    return entry if entry.get("key_properties") else entry | {"key_properties": list(keys)}
 
 
 def _deselected(stream: str, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -293,18 +293,15 @@ class SdkStream(Stream):
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
-        # A catalog written by hand may leave out the key, without which rows would pile up.
-        if not self.primary_keys:
-            self.primary_keys = type(self).primary_keys  # type: ignore[misc]
         # One without the replication key would read everything at every run without saying so.
         key: object = type(self).replication_key
         self.replication_key = key if isinstance(key, str) else None
 
     @override
-    def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # The SDK announces each error before it raises it; its own sentence comes at the end.
         level = logging.DEBUG if level >= logging.ERROR else level
-        super().log(message, *args, level=level, **options)
+        super().log(message, *args, level=level, **kwargs)
 
     @override
     def get_record_counter(

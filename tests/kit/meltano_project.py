@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,10 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from tests.kit.manual import ROOT, fresh_copy
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHECKOUT: Final = Path(__file__).parents[2]
+CHECKOUT: Final = ROOT
 
 NOBODY: Final = "http://127.0.0.1:9"
 """Where nobody listens: stands for Meltano Hub, which must not be needed."""
@@ -67,21 +68,9 @@ class Project:
 @cache
 def project() -> Project:
     """Return the copy, made once: what Git has, or would have if it were committed."""
-    names = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - any Git
-        cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
     copy = TemporaryDirectory(prefix="tap-qonto-")
     _copies.append(copy)
-    root = Path(copy.name)
-    for name in names:
-        if (CHECKOUT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CHECKOUT / name, root / name)
-    return Project(root)
+    return Project(fresh_copy(Path(copy.name)))
 
 
 def rows_read(log: str) -> dict[str, int]:

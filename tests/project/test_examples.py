@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
+import socket
 import subprocess
-import sys
+import time
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+import requests
 import yaml
 from moto.server import ThreadedMotoServer
 
-from tap_qonto.demo.company import Company
-from tests.kit.meltano_project import NOBODY, Project, project, rows_read
+from tap_qonto.demo import Company
+from tests.kit.manual import newcomer_variables
+from tests.kit.meltano_project import CHECKOUT, NOBODY, Project, project, rows_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +29,8 @@ if TYPE_CHECKING:
 s3fs: Any = import_module("s3fs")  # which has no types
 
 ORGANIZATIONS = ("alpha", "beta", "gamma")
-DAGSTER = "dagster==1.13.28"
+DAGSTER = "dagster@1.13.28"
+WEBSERVER = "dagster-webserver==1.13.28"
 AIRFLOW = "apache-airflow==3.3.2"
 BUCKET = "qonto-state"
 
@@ -49,18 +56,24 @@ def bucket() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def clone() -> Project:
     made = project()
-    made.meltano("install")
+    # The project's own environment, whose `meltano` the examples use.
+    subprocess.run(["uv", "sync", "--quiet"], cwd=made.root, env=newcomer_variables(), check=True)
     return made
 
 
-def schedule(clone: Project, package: str, *command: str, env: dict[str, str]) -> str:
-    """Run a command of a scheduler, which is installed for it alone, and return its log."""
+def commands(example: str) -> list[str]:
+    """Return the commands of an example's docstring."""
+    text = (CHECKOUT / f"examples/{example}_organizations.py").read_text(encoding="utf-8")
+    return re.findall(r"^    (\S.*)$", text.split('"""')[1], re.MULTILINE)
+
+
+def shell(clone: Project, lines: list[str], env: dict[str, str]) -> str:
+    """Run lines in one shell, in the folder of `meltano.yml`; return what they say."""
     finished = subprocess.run(
-        ["uv", "run", "--no-project", "--isolated", "--with", package, *command],  # noqa: S607 - any uv
+        ["bash", "-euc", "\n".join(lines)],
         cwd=clone.root,
-        env=os.environ
+        env=newcomer_variables()
         | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "MELTANO_HUB_URL": NOBODY,
             "QONTO_ORGANIZATIONS": ",".join(ORGANIZATIONS),
             "TAP_QONTO_ATTACHMENTS_PATH": "",
@@ -76,6 +89,16 @@ def schedule(clone: Project, package: str, *command: str, env: dict[str, str]) -
     return finished.stdout
 
 
+def pinned(lines: list[str]) -> list[str]:
+    """Return commands that take the versions with which the examples were tried."""
+    return [
+        line.replace("uvx --with dagster-webserver dagster", f"uvx --with {WEBSERVER} {DAGSTER}")
+        .replace("uvx dagster ", f"uvx {DAGSTER} ")
+        .replace("--from apache-airflow ", f"--from {AIRFLOW} ")
+        for line in lines
+    ]
+
+
 def transactions(clone: Project, organization: str) -> set[str]:
     path = clone.root / f"output/{organization}.duckdb"
     with duckdb.connect(str(path), read_only=True) as connection:
@@ -88,32 +111,87 @@ def transactions(clone: Project, organization: str) -> set[str]:
 def test_dagster_loads_each_organization_and_airflow_goes_on_from_the_shared_state(
     clone: Project, bucket: dict[str, str], tmp_path: Path
 ) -> None:
+    *prepare, _serve, materialize, limit = pinned(commands("dagster"))
+    dagster = bucket | {"DAGSTER_HOME": str(tmp_path)}
+    assert "--partition alpha" in materialize
     for organization in ORGANIZATIONS:
-        log = schedule(
-            clone,
-            DAGSTER,
-            *("dagster", "asset", "materialize", "--select", "qonto"),
-            *("--python-file", "examples/dagster_organizations.py"),
-            *("--working-directory", "examples", "--partition", organization),
-            env=bucket | {"DAGSTER_HOME": str(tmp_path)},
-        )
+        log = shell(clone, [*prepare, materialize.replace("alpha", organization)], dagster)
         assert "RUN_SUCCESS" in log
         company = Company(organization)
         assert rows_read(log)["transactions"] == company.total("transactions")
+    shell(clone, [*prepare, limit], dagster)
     loaded = [transactions(clone, organization) for organization in ORGANIZATIONS]
     assert len(set.union(*loaded)) == sum(map(len, loaded)) == 3 * company.total("transactions")
 
     airflow = bucket | {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(clone.root / "examples"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
     }
-    schedule(clone, AIRFLOW, "airflow", "db", "migrate", env=airflow)
-    log = schedule(clone, AIRFLOW, "airflow", "dags", "test", "qonto_organizations", env=airflow)
+    log = shell(clone, pinned(commands("airflow")), airflow)
     assert "state=success" in log
     assert log.count("tap-qonto    transactions: ") == len(ORGANIZATIONS)
     assert rows_read(log)["transactions"] < 50
     assert [transactions(clone, organization) for organization in ORGANIZATIONS] == loaded
+
+
+@pytest.mark.slow
+def test_dagster_shows_the_asset_with_a_partition_per_organization(
+    clone: Project, tmp_path: Path
+) -> None:
+    *prepare, serve, _, _ = pinned(commands("dagster"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    question = "{assetNodes {assetKey {path} partitionKeys}}"
+    script = "\n".join([*prepare, f"exec {serve} --port {port}"])
+    server = subprocess.Popen(
+        ["bash", "-euc", script],
+        cwd=clone.root,
+        env=newcomer_variables()
+        | {"DAGSTER_HOME": str(tmp_path), "QONTO_ORGANIZATIONS": ",".join(ORGANIZATIONS)},
+        start_new_session=True,
+    )
+    try:
+        nodes = answer_of(f"http://127.0.0.1:{port}/graphql", question)["assetNodes"]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=60)
+    assert nodes == [{"assetKey": {"path": ["qonto"]}, "partitionKeys": list(ORGANIZATIONS)}]
+
+
+def answer_of(url: str, question: str) -> Any:
+    """Ask a GraphQL server that may still be starting."""
+    for _ in range(240):
+        try:
+            answer = requests.post(url, json={"query": question}, timeout=30)
+        except requests.ConnectionError:
+            time.sleep(0.5)
+        else:
+            return answer.json()["data"]
+    pytest.fail(f"Nobody answers at {url}")
+
+
+def test_the_organizations_go_to_production_as_soon_as_one_of_them_has_a_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = spec_from_file_location("organizations", CHECKOUT / "examples/organizations.py")
+    assert spec
+    assert spec.loader
+    organizations = module_from_spec(spec)
+    spec.loader.exec_module(organizations)
+    monkeypatch.delenv("MELTANO_ENVIRONMENT", raising=False)
+    monkeypatch.setenv("QONTO_ORGANIZATIONS", "alpha, beta")
+    assert organizations.names() == ["alpha", "beta"]
+    assert organizations.environment() == "demo"
+    monkeypatch.setenv("QONTO_BETA_LOGIN", "beta-1234")
+    assert organizations.environment() == "prod"
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "sandbox")
+    assert organizations.environment() == "sandbox"
+
+    alpha, beta = organizations.settings("alpha"), organizations.settings("beta")
+    assert beta["TAP_QONTO_LOGIN"] == "beta-1234"
+    assert "TAP_QONTO_LOGIN" not in alpha
+    assert alpha.keys() < beta.keys()
+    assert not {name for name in alpha if alpha[name] == beta[name]}
 
 
 def test_kubernetes_starts_a_pod_for_each_organization() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -58,7 +59,7 @@ def test_the_wheel_carries_the_package_with_schemas_and_demo_and_nothing_else(wh
     about = f"tap_qonto-{tap_qonto.__version__}.dist-info"
     assert {name for name in names if not name.startswith(about)} == code
     assert {f"tap_qonto/schemas/{stream.name}.json" for stream in STREAMS} < names
-    assert "tap_qonto/demo/company.py" in names
+    assert "tap_qonto/demo/world/company.py" in names
     assert f"{about}/licenses/LICENSE" in names
 
 
@@ -67,6 +68,35 @@ def test_the_source_distribution_carries_what_the_wheel_is_made_of(sdist: Path) 
         top = {name.split("/")[1] for name in archive.getnames()}
     assert {"tap_qonto", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"} <= top
     assert not {"output", ".venv", ".env", "meltano.yml", ".meltano"} & top
+
+
+def about_of(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(f"tap_qonto-{tap_qonto.__version__}.dist-info/METADATA").decode()
+
+
+def links_of(page: str) -> list[str]:
+    return re.findall(r"\]\(([^)\s]+)\)", page)
+
+
+def test_the_package_page_has_no_link_that_leads_nowhere(wheel: Path) -> None:
+    page = about_of(wheel)
+    assert "\nProject-URL: " in page
+    assert "# tap-qonto" in page
+    assert all("://" in link or link.startswith("#") for link in links_of(page))
+
+
+def test_built_in_its_repository_the_package_names_it_and_links_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://git.example")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/tap-qonto")
+    execute("uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path, cwd=CHECKOUT)
+    page = about_of(next(tmp_path.glob("*.whl")))
+    repository = "https://git.example/owner/tap-qonto"
+    assert f"Project-URL: Repository, {repository}\n" in page
+    assert f"{repository}/blob/v{tap_qonto.__version__}/docs/settings.md" in links_of(page)
+    assert all("://" in link or link.startswith("#") for link in links_of(page))
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from click.testing import CliRunner
 
 import tap_qonto
 from tap_qonto.auth.credentials import check_credentials
+from tap_qonto.settings import SETTINGS
 from tap_qonto.streams import STREAMS
 from tap_qonto.tap import TapQonto
 
@@ -43,6 +43,10 @@ KINDS = {
 FILLED_IN = ("login", "secret_key")
 """The settings that most people set in `.env`, and so find ready to be filled in."""
 
+FORMS = {"array": "[]", "object": "{}", "integer": "50"}
+"""What Meltano can read of settings without a default: it ends with a traceback where a list, an
+object or a number is empty."""
+
 
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
@@ -54,14 +58,15 @@ def load(name: str) -> dict[str, Any]:
 
 
 def all_settings() -> Settings:
-    schema = deepcopy(TapQonto.config_jsonschema)
+    schema = SETTINGS.to_dict()
     TapQonto.append_builtin_config(schema)
     settings: Settings = schema["properties"]
     return settings
 
 
 def own_settings() -> Settings:
-    return deepcopy(TapQonto.config_jsonschema["properties"])
+    own: Settings = SETTINGS.to_dict()["properties"]
+    return own
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +178,10 @@ def test_no_plugin_needs_meltano_hub(meltano: dict[str, Any]) -> None:
 
 def env_example() -> Iterator[str]:
     yield "# Settings of the tap, for Meltano and for `tap-qonto --config ENV`. Copy this file to"
-    yield "# .env, which Git ignores, and take the # away from what you set. Lists are JSON."
+    yield "# .env, which Git ignores, and take the # away from what you set. Lists and objects are"
+    yield '# JSON: ["a", "b"], {"a": 1}. What follows a # is the default, or the form of a value.'
     for name, schema in all_settings().items():
-        default = schema.get("default", "")
+        default = schema.get("default", FORMS.get(kind(schema), ""))
         value = default if isinstance(default, str) else json.dumps(default)
         yield ""
         yield f"# {schema['description']}"
@@ -186,12 +192,12 @@ def test_the_example_of_an_env_file_names_every_setting() -> None:
     assert read(".env.example").splitlines() == list(env_example())
 
 
-# README
+# README and the manual
 
 
-def section(name: str) -> list[str]:
-    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", read("README.md"), re.DOTALL)
-    assert found, f"README has no section between <!-- {name} --> and <!-- /{name} -->"
+def section(page: str, name: str) -> list[str]:
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", read(page), re.DOTALL)
+    assert found, f"{page} has no section between <!-- {name} --> and <!-- /{name} -->"
     return found[1].strip().splitlines()
 
 
@@ -247,23 +253,29 @@ def streams_section(streams: list[QontoStream]) -> Iterator[str]:
     )
 
 
-def test_readme_lists_every_setting() -> None:
-    assert section("settings") == list(settings_section())
+def test_the_manual_lists_every_setting() -> None:
+    assert section("docs/settings.md", "settings") == list(settings_section())
 
 
 def test_readme_lists_every_stream(streams: list[QontoStream]) -> None:
-    assert section("streams") == list(streams_section(streams))
+    assert section("README.md", "streams") == list(streams_section(streams))
 
 
-def test_readme_and_about_agree() -> None:
+def test_the_manual_names_every_stream_that_has_to_be_switched_on_for_oauth(
+    streams: list[QontoStream],
+) -> None:
+    named = yaml.safe_load("\n".join(section("docs/oauth.md", "oauth-select")[1:-1]))
+    assert sorted(named) == sorted(f"{stream.name}.*" for stream in streams if stream.oauth_only)
+
+
+def test_the_manual_and_about_agree() -> None:
     answer = CliRunner().invoke(TapQonto.cli, ["--about", "--format=markdown"])
     assert answer.exit_code == 0
     about = re.findall(r"^\| (\w+) +\|[^|]*\|[^|]*\| (.*?) +\|", answer.output, re.MULTILINE)
-    readme = re.findall(
-        r"^\| `(\w+)` \| (.*?)(?: \(secret\))? \|", "\n".join(section("settings")), re.MULTILINE
-    )
-    assert len(readme) == len(all_settings())
-    assert set(readme) <= set(about)
+    page = "\n".join(section("docs/settings.md", "settings"))
+    manual = re.findall(r"^\| `(\w+)` \| (.*?)(?: \(secret\))? \|", page, re.MULTILINE)
+    assert len(manual) == len(all_settings())
+    assert set(manual) <= set(about)
 
 
 # Versions
@@ -271,7 +283,7 @@ def test_readme_and_about_agree() -> None:
 
 def test_the_version_is_written_in_one_place_and_has_a_changelog_entry() -> None:
     project = tomllib.loads(read("pyproject.toml"))
-    assert project["project"]["dynamic"] == ["version"]
+    assert "version" in project["project"]["dynamic"]
     assert project["tool"]["hatch"]["version"]["path"] == "tap_qonto/__init__.py"
     assert f"## [{tap_qonto.__version__}]" in read("CHANGELOG.md")
 
@@ -293,22 +305,33 @@ def test_actions_are_pinned_and_tokens_may_do_little(path: Path) -> None:
 
 
 def test_no_environment_writes_into_the_tables_of_another_one() -> None:
-    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    project = load("meltano.yml")
     settings = {
         "target-duckdb": "path",
         "target-jsonl": "destination_path",
         "target-csv": "output_path",
+        "target-postgres": "default_target_schema",
     }
     defaults = {plugin["name"]: plugin["config"] for plugin in project["plugins"]["loaders"]}
     for loader, setting in settings.items():
         places = [
-            own.get(loader, {}).get(setting, defaults[loader][setting])
+            configured(environment, "loaders", loader).get(setting, defaults[loader][setting])
             for environment in project["environments"]
-            for own in [
-                {
-                    plugin["name"]: plugin.get("config", {})
-                    for plugin in environment["config"]["plugins"].get("loaders", ())
-                }
-            ]
         ]
         assert len(set(places)) == len(places) == 3, loader
+
+
+def test_every_environment_stores_documents_and_none_where_another_one_does() -> None:
+    project = load("meltano.yml")
+    paths = [
+        configured(environment, "extractors", "tap-qonto")["attachments_path"]
+        for environment in project["environments"]
+    ]
+    assert len(set(paths)) == len(paths) == 3
+    assert all(path.startswith("${MELTANO_PROJECT_ROOT}/output/") for path in paths)
+
+
+def configured(environment: dict[str, Any], kind: str, plugin: str) -> dict[str, Any]:
+    """Return what an environment of Meltano sets for a plugin."""
+    plugins = environment["config"]["plugins"].get(kind, ())
+    return next((each["config"] for each in plugins if each["name"] == plugin), {})

@@ -1,44 +1,44 @@
-"""README's commands, queries and outputs, kept true by running them as a newcomer would."""
+"""The commands, queries and outputs of README and the manual, kept true by running them."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+from tap_qonto.schemas import promised
+from tests.kit.manual import (
+    ROOT,
+    blocks,
+    fresh_copy,
+    newcomer_variables,
+    pages,
+    section,
+    shown,
+    text_of,
+)
 
-QUERIES = re.findall(
-    r"<!-- query -->\n```sql\n(.*?)```\n\n```text\n(.*?)```\n<!-- /query -->", README, re.DOTALL
-)
-COMMANDS = re.findall(
-    r"<!-- command -->\n```shell\n(.*?)```\n\n```text\n(.*?)```\n<!-- /command -->",
-    README,
-    re.DOTALL,
-)
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MAIN_JOB = "python3 -m pip install uv && uv run meltano run tap-qonto target-duckdb"
-
-
-def section(name: str) -> str:
-    """Return what stands between two markers."""
-    return README.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+LONGEST_README = 250
+"""Lines."""
 
 
 def shell(command: str, folder: Path) -> str:
     """Run a command of README, as it is, in a clean shell; return what it prints."""
-    ours = ("VIRTUAL_ENV", "TAP_QONTO_", "MELTANO_")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     done = subprocess.run(  # noqa: S602 - README's commands are shell commands
         command,
         shell=True,
         cwd=folder,
-        env=environment,
+        env=newcomer_variables(),
         capture_output=True,
         text=True,
         timeout=500,
@@ -51,27 +51,21 @@ def shell(command: str, folder: Path) -> str:
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A fresh copy of the project after its first command, and what that printed."""
-    folder = tmp_path_factory.mktemp("newcomer") / "tap-qonto"
-    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.check_output(listing, cwd=ROOT, text=True)
-    for name in names.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    assert MAIN_JOB in README
+    folder = fresh_copy(tmp_path_factory.mktemp("newcomer") / "tap-qonto")
+    assert MAIN_JOB in text_of("README.md")
     return folder, shell(MAIN_JOB, folder)
 
 
 @pytest.mark.slow
 def test_the_first_command_prints_the_lines_that_readme_shows(newcomer: tuple[Path, str]) -> None:
-    shown = re.findall(r"^(\w+: [\d,]+ rows?) in", section("first-run"), re.MULTILINE)
-    assert shown
-    for line in shown:
+    lines = re.findall(r"^(\w+: [\d,]+ rows?) in", section("README.md", "first-run"), re.MULTILINE)
+    assert lines
+    for line in lines:
         assert line in newcomer[1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "output"), COMMANDS)
+@pytest.mark.parametrize(("command", "output"), shown("command", "shell"))
 def test_a_command_prints_what_readme_shows(
     newcomer: tuple[Path, str], command: str, output: str
 ) -> None:
@@ -79,8 +73,8 @@ def test_a_command_prints_what_readme_shows(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("query", "output"), QUERIES)
-def test_a_query_prints_what_readme_shows(
+@pytest.mark.parametrize(("query", "output"), shown("query", "sql"))
+def test_a_query_prints_what_the_manual_shows(
     newcomer: tuple[Path, str], query: str, output: str
 ) -> None:
     with duckdb.connect(newcomer[0] / "output" / "warehouse.duckdb", read_only=True) as warehouse:
@@ -88,10 +82,10 @@ def test_a_query_prints_what_readme_shows(
 
 
 @pytest.mark.slow
-def test_the_documents_lie_where_readme_shows_them(newcomer: tuple[Path, str]) -> None:
-    shown = re.findall(r"[├└]── (\S+)", section("documents"))
-    assert shown
-    for path in shown:
+def test_the_documents_lie_where_the_manual_shows_them(newcomer: tuple[Path, str]) -> None:
+    paths = re.findall(r"[├└]── (\S+)", section("docs/documents.md", "documents"))
+    assert paths
+    for path in paths:
         assert (newcomer[0] / "output" / "documents" / path).is_file()
 
 
@@ -106,13 +100,82 @@ def test_the_second_run_loads_only_what_changed(newcomer: tuple[Path, str]) -> N
         assert count == (5_400,)
 
 
-def test_every_local_link_of_readme_leads_somewhere() -> None:
-    headings = {
+@pytest.mark.slow
+def test_rows_that_the_last_load_did_not_touch_are_found_in_duckdb(
+    newcomer: tuple[Path, str], tmp_path: Path
+) -> None:
+    [query] = blocks("docs/state.md", "gone-duckdb", "sql")
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy2(newcomer[0] / "output" / "warehouse.duckdb", path)
+    with duckdb.connect(path) as warehouse:
+        assert warehouse.execute(query).fetchall() == []
+        warehouse.execute(
+            "insert into qonto.labels (id, name, _sdc_extracted_at) "
+            "select 'gone', 'Gone', max(_sdc_extracted_at) - interval 1 day from qonto.labels"
+        )
+        assert warehouse.execute(query).fetchall() == [("gone", "Gone")]
+
+
+# What holds without running anything
+
+
+def headings(page: str) -> set[str]:
+    """Return the names under which the headings of a page can be linked to."""
+    return {
         re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+        for heading in re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
     }
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif "://" not in target:
-            assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [*pages(), "CONTRIBUTING.md", "SECURITY.md"])
+def test_every_local_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        leads_to = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert leads_to.exists(), target
+        if heading:
+            assert heading in headings(str(leads_to.relative_to(ROOT))), target
+
+
+def test_readme_is_short_and_names_every_page_of_the_manual() -> None:
+    readme = text_of("README.md")
+    assert len(readme.splitlines()) <= LONGEST_README
+    for page in pages()[1:]:
+        assert f"]({page})" in readme, page
+    contents = readme.split("## Contents")[1]
+    for heading in re.findall(r"^## (.+)$", contents, re.MULTILINE):
+        assert f"[{heading}](#{heading.lower().replace(' ', '-')})" in contents
+
+
+def test_the_manual_names_the_shapes_of_amounts_as_the_schemas_have_them() -> None:
+    rows = re.findall(
+        r"^\| (a number|an integer|text|an object).*?\|(.*?)\|",
+        section("docs/tables.md", "amounts"),
+        re.MULTILINE,
+    )
+    kinds = {"a number": "number", "an integer": "integer", "text": "string", "an object": "object"}
+    assert {shape for shape, _ in rows} == set(kinds)
+    for shape, columns in rows:
+        for stream, column in re.findall(r"`(\w+)\.(\w+)`", columns):
+            assert kinds[shape] in promised(stream)["properties"][column]["type"], (stream, column)
+
+
+def test_the_manual_names_every_column_that_sql_reserves() -> None:
+    # In a process of its own: DuckDB's complaints at exit would follow the summary of all tests.
+    keywords = (
+        "select list(keyword_name) from duckdb_keywords() where keyword_category = 'reserved'"
+    )
+    script = f"import duckdb, json; print(json.dumps(duckdb.execute({keywords!r}).fetchone()[0]))"
+    reserved = set(json.loads(subprocess.check_output([sys.executable, "-c", script])))
+    named = re.findall(
+        r"a column of `(\w+)` `(\w+)`, which is a reserved", text_of("docs/tables.md")
+    )
+    found = [
+        (path.stem, column)
+        for path in (ROOT / "tap_qonto/schemas").glob("*.json")
+        for column in json.loads(path.read_text(encoding="utf-8"))["properties"]
+        if column in reserved
+    ]
+    assert found == named
