@@ -176,6 +176,21 @@ SETTINGS = th.PropertiesList(
         "request each.",
     ),
     th.Property(
+        "pdf_timeout_seconds",
+        th.NumberType(exclusive_minimum=0),
+        default=20,
+        title="PDF time limit",
+        description="Seconds after which the search of one PDF for an electronic invoice is given "
+        "up; the document is stored all the same.",
+    ),
+    th.Property(
+        "pdf_max_memory_mb",
+        th.IntegerType(minimum=128),
+        default=512,
+        title="PDF memory limit",
+        description="Megabytes of memory that this search may take.",
+    ),
+    th.Property(
         "concurrency",
         th.IntegerType(minimum=1, maximum=64),
         default=8,

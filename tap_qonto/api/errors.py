@@ -23,6 +23,8 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     ├── RowError                    a row cannot be used at all
     ├── StorageError                a document cannot be stored or read back
     │   └── StoppedStoringError     ... because the run is at its end
+    ├── DebtError                   more documents cannot be had than a state can name
+    ├── IncompleteError             the run is over, but something could not be had
     ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
     ├── InputError                  what was given to the run cannot be used
     └── NothingReadError            every selected stream was refused
@@ -187,6 +189,14 @@ class StorageError(SentenceError):
 
 class StoppedStoringError(StorageError):
     """The run ended while a document was being stored."""
+
+
+class DebtError(SentenceError):
+    """A stream owes more documents than its state can name."""
+
+
+class IncompleteError(SentenceError):
+    """The run came to its end, but not everything could be had."""
 
 
 class UnreadableError(SentenceError):

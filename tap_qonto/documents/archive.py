@@ -29,7 +29,6 @@ from tap_qonto.api.instants import from_datetime, shift, uniform
 from tap_qonto.documents.copies import GONE, Copies, Copy, File, size_of, text_of
 from tap_qonto.documents.document import Document, Fetched, Link, link_of
 from tap_qonto.documents.names import beside, key_of
-from tap_qonto.documents.reader import InvoiceReader
 from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from tap_qonto.api.client import Client
     from tap_qonto.api.files import FileHost
     from tap_qonto.api.pages import Row
+    from tap_qonto.documents.reader import InvoiceReader
     from tap_qonto.documents.storage import Storage
 
 _T = TypeVar("_T")
@@ -79,8 +79,10 @@ class Archive:
         self._threads = ThreadPoolExecutor(client.concurrency, thread_name_prefix="document")
         self._waiting_room = ThreadPoolExecutor(_WAITING, thread_name_prefix="waiting")
         self._stopped = threading.Event()
-        self._copies = storage and Copies(
-            files, storage, reader, largest, self._machine, self._stopped
+        self._copies = (
+            Copies(files, storage, reader, largest, self._machine, self._stopped)
+            if storage
+            else None
         )
         self._answered: set[str] = set()
 
@@ -200,9 +202,8 @@ class Archive:
         """
         query, source = document.query, document.source
         try:
-            told: Row | None = self._client.object(
-                query, source.envelope, tries=self._copies and self._copies.tries(document)
-            )
+            tries = self._copies.tries(document) if self._copies else None
+            told: Row | None = self._client.object(query, source.envelope, tries=tries)
         except NotReadableError as error:
             if error.status in GONE:
                 return False

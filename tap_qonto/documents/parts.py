@@ -126,7 +126,7 @@ class Workshop:
         place = Path(tempfile.gettempdir())
         _sweep(place)
         folder = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
-        self._lock = (folder / _LOCK).open("xb")
+        self._lock = os.open(folder / _LOCK, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         if _locks:
             with suppress(OSError):
                 _locks.flock(self._lock, _locks.LOCK_EX | _locks.LOCK_NB)
@@ -142,7 +142,9 @@ class Workshop:
 
     def close(self) -> None:
         """Remove it with all that is in it."""
-        self._lock.close()
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""What runs in the process that reads PDFs: ``python -m tap_qonto.documents.pdf_process MEGABYTES``.
+"""What runs in the process that reads PDFs, which `reader` starts and ends.
 
 Each line of its input is a question in JSON, the path of a PDF and the seconds that it may take;
 each line of its output is the answer. It ends when its input does, even in the middle of a PDF.

@@ -14,7 +14,6 @@ import threading
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from hashlib import sha256
-from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from tap_qonto.api.errors import StoppedStoringError, StorageError

@@ -56,7 +56,11 @@ class Wants(NamedTuple):
 
     def and_no_more_than(self, other: Wants) -> Wants:
         """Return what documents have of which some were read for either."""
-        return Wants(*map(min, self, other))
+        return Wants(
+            min(self.largest, other.largest),
+            self.sealed and other.sealed,
+            self.invoices and other.invoices,
+        )
 
 
 class Debts:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_qonto.api.errors import (
     AnswerError,
+    IncompleteError,
     NothingReadError,
     NotReadableError,
     QontoError,
@@ -62,6 +63,7 @@ class Run:
         self.machine = machine
         self.skipped: dict[str, QontoError] = {}
         """Streams that the credentials may not read, with the refusal."""
+        self._owed: dict[str, str] = {}
         self._config = config
         self._connection = connection
         self._began = machine.clock()
@@ -115,6 +117,15 @@ class Run:
     def _organization(self) -> Row:
         query = Query("organization", "/organization", self.external_accounts)
         return self.client.object(query, "organization")
+
+    @cached_property
+    def owner(self) -> str:
+        """The organization's ID, or its slug; empty if it cannot be read."""
+        try:
+            organization = self.organization
+        except QontoError:
+            return ""
+        return str(organization.get("id") or organization.get("slug") or "")
 
     def bank_account_ids(self, stream: Refusable) -> list[str]:
         """Return the IDs of the accounts to read, as the settings choose them.
@@ -191,12 +202,36 @@ class Run:
             " and cannot be read with an API key" if stream.oauth_only else "",
         )
 
+    def owe(self, stream: Refusable, documents: int, reason: str) -> None:
+        """Note how many documents of a stream could not be had.
+
+        Args:
+            stream: A document stream.
+            documents: How many, those of earlier runs included.
+            reason: Why the first one could not be had.
+        """
+        if documents:
+            because = f", the first because: {reason}" if reason else ""
+            self._owed[stream.name] = f"{documents:,} document(s) could not be had{because}"
+
     def summarize(self) -> None:
-        """Say at the end of a run which streams were skipped.
+        """Say at the end of a run what was skipped and what could not be had.
 
         Raises:
-            NothingReadError: If these were all.
+            NothingReadError: If nothing could be read.
+            IncompleteError: If documents could not be had.
         """
+        self._summarize_skipped()
+        for name, sentence in self._owed.items():
+            _logger.error("%s: %s", name, sentence)
+        if self._owed:
+            msg = (
+                f"Documents of {len(self._owed)} stream(s) could not be had, as said above; all "
+                "rows are there, and the next run tries these documents again"
+            )
+            raise IncompleteError(msg)
+
+    def _summarize_skipped(self) -> None:
         if not self.skipped:
             return
         names = ", ".join(

@@ -31,7 +31,7 @@ from tap_qonto.singer.messages import MessageWriter
 from tap_qonto.singer.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from types import FrameType
 
     import click
@@ -278,17 +278,32 @@ class SdkStream(Stream):
 
         Queries are prepared in the background, where nothing may change the state.
         """
-        state: dict[str, Any] = self.tap_state.get("bookmarks", {}).get(self.name, {})
-        if not context:
-            return state
-        partitions = (part for part in state.get("partitions", ()) if part["context"] == context)
-        return next(partitions, {})
+        return part_of(self.tap_state.get("bookmarks", {}).get(self.name, {}), context)
+
+    def mark(self) -> None:
+        """Let the next checkpoint write the state, although no row was written."""
+        self.state_manager.is_flushed = False
+
+    def before_rows(self) -> None:
+        """Do what must be done before the stream is read."""
+
+    def after_rows(self) -> None:
+        """Do what can be done only after it."""
 
     def write_children(self, _context: types.Context | None) -> bool:
         """Write what belongs to a row before the row; return whether that was all there is."""
         return False
 
     # Where the SDK is overridden
+
+    @override
+    def _sync_records(
+        self, context: types.Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        # `sync` is final, and the SDK has no hooks around it.
+        self.before_rows()
+        yield from super()._sync_records(context, write_messages=write_messages)
+        self.after_rows()
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -400,6 +415,19 @@ class SdkStream(Stream):
     @property
     def _hidden(self) -> list[tuple[str, ...]]:
         return [path for path, selected in self.mask.items() if path and not selected]
+
+
+def part_of(state: dict[str, Any], context: types.Context | None) -> dict[str, Any]:
+    """Return the state of a partition; an empty one that is kept nowhere if there is none.
+
+    Args:
+        state: That of the stream.
+        context: The partition; None for the stream as a whole.
+    """
+    if not context:
+        return state
+    partitions = (part for part in state.get("partitions", ()) if part["context"] == context)
+    return next(partitions, {})
 
 
 def _texts(value: Any) -> Iterator[str]:

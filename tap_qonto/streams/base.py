@@ -27,7 +27,7 @@ from tap_qonto.api.pages import PER_PAGE, LateRows, Query
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
 from tap_qonto.reading.state import INTERRUPTED, Bookmark
-from tap_qonto.singer.sdk import SdkStream
+from tap_qonto.singer.sdk import SdkStream, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +42,15 @@ if TYPE_CHECKING:
 
 class Companion(Protocol):
     """The child stream that holds the documents of a stream's rows, as the parent sees it."""
+
+    def prepare(self, parent: QontoStream) -> None:
+        """Look at what is lacking, before the rows are read."""
+
+    def settle(self, parent: QontoStream) -> None:
+        """Have what is lacking, after the rows were read."""
+
+    def forget(self) -> None:
+        """Note that rows are read without their documents."""
 
     def documents_of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row, as Qonto sent it, points at."""
@@ -74,6 +83,8 @@ class QontoStream(SdkStream):
     oauth_only: ClassVar[bool] = False
     params: ClassVar[tuple[tuple[str, str], ...]] = ()
     per_page: ClassVar[int] = PER_PAGE
+    partition_keys: ClassVar[tuple[str, ...]] = ()
+    """Columns that the rows of one partition share, if there are several."""
     holds_documents: ClassVar[bool] = False
     """Whether this is a `Companion` of its parent."""
 
@@ -97,6 +108,8 @@ class QontoStream(SdkStream):
         """Whether reading has begun."""
         self._documents: Companion | None = None
         self._bookmark: Bookmark | None = None
+        self._tap_of_run = tap
+        self._walk: dict[str, Any] | None = None
 
     # What a kind of list and a stream can say about themselves
 
@@ -223,12 +236,75 @@ class QontoStream(SdkStream):
         bookmark.move(self.run.end if count and not last else last)
         bookmark.finish()
 
+    def bookmarks(self) -> dict[frozenset[tuple[str, Any]], str]:
+        """Return the bookmarks, uniform, that earlier runs have left, by partition."""
+        state = self.stored_state(None)
+        parts = [state, *state.get("partitions", ())]
+        return {
+            frozenset(part.get("context", {}).items()): uniform(part["replication_key_value"])
+            for part in parts
+            if part.get("replication_key_value")
+        }
+
+    # Reading once more, for the documents only
+
+    @property
+    def is_walker(self) -> bool:
+        """Whether rows are read once more for their documents, and written by nobody."""
+        return self._walk is not None
+
+    def walker(self, walk: dict[str, Any], documents: Companion) -> QontoStream:
+        """Return this stream once more, to read what it has read before.
+
+        Args:
+            walk: Keeps how far it has come, as a state does.
+            documents: The stream of the documents.
+        """
+        walker = type(self)(self._tap_of_run, self.run)
+        walker._walk, walker._documents = walk, documents  # noqa: SLF001 - another one of us
+        return walker
+
+    def partition_of(self, row: Row) -> frozenset[tuple[str, Any]]:
+        """Return the partition that a row belongs to, as `bookmarks` names it."""
+        return frozenset((name, row.get(name)) for name in self.partition_keys)
+
+    @override
+    def get_context_state(self, context: types.Context | None) -> dict[str, Any]:
+        if self._walk is None:
+            return super().get_context_state(context)
+        if not context:
+            return self._walk
+        if not (part := self.stored_state(context)):
+            part = {"context": dict(context)}
+            self._walk.setdefault("partitions", []).append(part)
+        return part
+
+    @override
+    def stored_state(self, context: types.Context | None) -> dict[str, Any]:
+        if self._walk is None:
+            return super().stored_state(context)
+        return part_of(self._walk, context)
+
     # What the SDK calls
+
+    @override
+    def before_rows(self) -> None:
+        self._documents = self._selected_documents()
+        if self._documents:
+            self._documents.prepare(self)
+            return
+        for child in self.child_streams:
+            if isinstance(child, QontoStream) and child.holds_documents:
+                cast("Companion", child).forget()
+
+    @override
+    def after_rows(self) -> None:
+        if self._documents:
+            self._documents.settle(self)
 
     @override
     def get_records(self, context: types.Context | None) -> Iterator[Row]:
         self.started = True
-        self._documents = self._selected_documents()
         emitted = False
         try:
             for row in self.rows(context):

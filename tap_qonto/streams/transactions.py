@@ -33,6 +33,7 @@ class Transactions(Windowed, params=INCLUDES):
     name = "transactions"
     path = "/transactions"
     replication_key = "updated_at"
+    partition_keys = ("bank_account_id",)
 
     @property
     @override
