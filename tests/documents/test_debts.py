@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +10,7 @@ import pytest
 from tests.kit.faults import Faults, answer
 from tests.kit.papers import (
     INVOICES,
-    RECEIPTS,
     Papers,
-    Row,
     files_in,
     owed,
     path_of,
@@ -23,6 +20,9 @@ from tests.kit.papers import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("slept")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_document_that_cannot_be_had_is_a_row_that_says_why_and_holds_nothing_up(
-    papers: Papers, tmp_path: Path, slept: list[float], trouble: int | str, reason: str
+    papers: Papers, tmp_path: Path, trouble: int | str, reason: str
 ) -> None:
     transactions = papers.receipts(12)
     papers.always("a2", trouble)
@@ -53,7 +53,7 @@ def test_a_document_that_cannot_be_had_is_a_row_that_says_why_and_holds_nothing_
     assert owed(done) == [{"transaction_id": transactions[2], "id": "a2"}]
     (bookmark,) = done.bookmarks("transactions").values()
     assert bookmark[:19] == papers.now.isoformat()[:19]
-    assert f"transaction_attachments: 1 document(s) could not be had, the first because: " in (
+    assert "transaction_attachments: 1 document(s) could not be had, the first because: " in (
         done.log
     )
     assert len(files_in(tmp_path)) == 11
@@ -73,9 +73,7 @@ def test_a_document_that_cannot_be_had_is_a_row_that_says_why_and_holds_nothing_
     assert "organization_id" not in paid.state["bookmarks"]["transaction_attachments"]
 
 
-def test_a_document_without_a_link_is_a_row_that_says_so(
-    papers: Papers, tmp_path: Path, slept: list[float]
-) -> None:
+def test_a_document_without_a_link_is_a_row_that_says_so(papers: Papers, tmp_path: Path) -> None:
     papers.invoice(papers.document("a1"))
     papers.invoice(papers.document("a2"))
     told = {"id": "a1", "file_name": "a1.pdf", "file_size": "5"}
@@ -103,7 +101,7 @@ def test_links_that_are_not_https_are_not_followed(
 
 @pytest.mark.parametrize("status", [500, 422, 403])
 def test_a_document_of_which_qonto_tells_nothing_is_owed_while_others_come(
-    papers: Papers, tmp_path: Path, slept: list[float], status: int
+    papers: Papers, tmp_path: Path, status: int
 ) -> None:
     for number in range(5):
         papers.invoice(papers.document(f"a{number}"))
@@ -122,7 +120,7 @@ def test_a_document_of_which_qonto_tells_nothing_is_owed_while_others_come(
 
 
 def test_what_still_cannot_be_had_does_not_lose_what_its_row_said(
-    papers: Papers, tmp_path: Path, slept: list[float]
+    papers: Papers, tmp_path: Path
 ) -> None:
     papers.receipts(1)
     papers.transaction()
@@ -135,9 +133,7 @@ def test_what_still_cannot_be_had_does_not_lose_what_its_row_said(
     assert owed(again) == owed(done)
 
 
-def test_a_debt_whose_document_is_gone_is_over(
-    papers: Papers, tmp_path: Path, slept: list[float]
-) -> None:
+def test_a_debt_whose_document_is_gone_is_over(papers: Papers, tmp_path: Path) -> None:
     papers.receipts(3)
     papers.always("a0", 500)
     done = papers.run(attachments_path=tmp_path)
@@ -151,7 +147,7 @@ def test_a_debt_whose_document_is_gone_is_over(
 
 
 def test_a_debt_that_the_changed_row_pays_is_not_tried_twice(
-    papers: Papers, tmp_path: Path, slept: list[float]
+    papers: Papers, tmp_path: Path
 ) -> None:
     (transaction,) = papers.receipts(1)
     papers.always("a0", 500)
@@ -164,7 +160,7 @@ def test_a_debt_that_the_changed_row_pays_is_not_tried_twice(
 
 
 def test_documents_of_lists_that_are_read_whole_need_no_place_in_the_state(
-    papers: Papers, tmp_path: Path, slept: list[float]
+    papers: Papers, tmp_path: Path
 ) -> None:
     streams = ("quotes", "quote_attachments")
     papers.invoice(papers.document("a1"), "quotes")
@@ -179,7 +175,7 @@ def test_documents_of_lists_that_are_read_whole_need_no_place_in_the_state(
 
 
 def test_the_debt_of_a_run_that_is_killed_is_in_every_state_that_has_passed_its_row(
-    papers: Papers, tmp_path: Path, slept: list[float]
+    papers: Papers, tmp_path: Path
 ) -> None:
     papers.receipts(1_100)
     papers.always("a3", 500)
@@ -200,7 +196,7 @@ def test_the_debt_of_a_run_that_is_killed_is_in_every_state_that_has_passed_its_
 
 
 def test_more_than_a_thousand_debts_are_the_failure_of_the_stream(
-    papers: Papers, tmp_path: Path, slept: list[float]
+    papers: Papers, tmp_path: Path
 ) -> None:
     transactions = papers.receipts(1_020)
     for number in range(1_020):
@@ -219,9 +215,7 @@ def test_more_than_a_thousand_debts_are_the_failure_of_the_stream(
     assert len(files_in(tmp_path)) == 1_020
 
 
-def test_patience_ends_where_nothing_can_be_had(
-    papers: Papers, tmp_path: Path, slept: list[float]
-) -> None:
+def test_patience_ends_where_nothing_can_be_had(papers: Papers, tmp_path: Path) -> None:
     papers.receipts(100)
     for number in range(100):
         papers.always(f"a{number}", 503)
@@ -235,9 +229,7 @@ def test_patience_ends_where_nothing_can_be_had(
 # The state
 
 
-def test_the_debts_of_another_organization_are_refused(
-    papers: Papers, tmp_path: Path, slept: list[float]
-) -> None:
+def test_the_debts_of_another_organization_are_refused(papers: Papers, tmp_path: Path) -> None:
     papers.receipts(2)
     papers.always("a0", 500)
     done = papers.run(attachments_path=tmp_path)
@@ -283,7 +275,7 @@ def test_a_state_whose_debts_are_damaged_is_refused_in_one_sentence(
 
 
 def test_a_file_that_is_not_there_yet_is_asked_for_again_in_the_same_run(
-    papers: Papers, tmp_path: Path, slept: list[float], recent: Callable[[], None]
+    papers: Papers, tmp_path: Path, recent: Callable[[], None]
 ) -> None:
     recent()
     papers.receipts(1)
@@ -293,7 +285,7 @@ def test_a_file_that_is_not_there_yet_is_asked_for_again_in_the_same_run(
 
 
 def test_a_file_that_stays_away_is_asked_for_by_the_next_runs_while_its_row_is_young(
-    papers: Papers, tmp_path: Path, slept: list[float], recent: Callable[[], None],
+    papers: Papers, tmp_path: Path, recent: Callable[[], None],
     on_machine: Callable[..., None],
 ) -> None:  # fmt: skip
     recent()
@@ -320,7 +312,7 @@ def test_a_file_that_stays_away_is_asked_for_by_the_next_runs_while_its_row_is_y
 
 
 def test_a_file_of_an_old_row_that_is_gone_is_asked_for_once(
-    papers: Papers, tmp_path: Path, slept: list[float]
+    papers: Papers, tmp_path: Path
 ) -> None:
     papers.receipts(1)
     papers.always("a0", 404)
