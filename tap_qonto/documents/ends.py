@@ -12,6 +12,12 @@ TAIL = 65_536 + 22
 """Bytes at the end that have to be looked at: a ZIP archive may carry a long comment there."""
 
 
+_ZIP, _ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
+
+_ZIP_END_SIZE = 22
+"""Bytes of the last record of a ZIP archive, at the end of which is the size of its comment."""
+
+
 class _Format(NamedTuple):
     """A format whose files begin and end in a certain way."""
 
@@ -26,7 +32,7 @@ _FORMATS = (
     _Format(b"\x89PNG\r\n", b"IEND\xaeB`\x82", 64),
     _Format(b"\xff\xd8\xff", b"\xff\xd9", 64),
     _Format(b"GIF8", b"\x3b", 8),
-    _Format(b"PK\x03\x04", b"PK\x05\x06", TAIL),
+    _Format(_ZIP, _ZIP_END, TAIL),
 )
 
 HEAD = 1_024
@@ -54,6 +60,11 @@ class Ends:
     @property
     def are_whole(self) -> bool:
         """Whether the file ends as its format wants it, which needs a known format."""
+        if self._format and self._format.begin == _ZIP:
+            end = self._tail.rpartition(_ZIP_END)[2]
+            comment = _ZIP_END_SIZE - len(_ZIP_END)
+            told = int.from_bytes(end[comment - 2 : comment], "little")
+            return len(end) == comment + told
         if self._format:
             return self._format.end in self._tail[-self._format.within :]
         return self._root is not None and self._tail.rstrip(_PADDING).endswith(

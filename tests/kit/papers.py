@@ -227,8 +227,8 @@ def _chunked(content: bytes) -> Response:
     return Response(200, {"Transfer-Encoding": "chunked"}, [*parts, b"0\r\n\r\n"])
 
 
-def _zipped(content: bytes, cut: int) -> Response:
-    packed = gzip.compress(content)
+def _zipped(content: bytes, cut: int, part: int = 0) -> Response:
+    packed = gzip.compress(content[:part]) * bool(part) + gzip.compress(content[part:])
     return Response(200, {"Content-Encoding": "gzip"}, iter([packed[: len(packed) - cut]]))
 
 
@@ -243,8 +243,10 @@ ANSWERS: dict[str, Callable[[Request, bytes], Response]] = {
     "chunked": lambda _request, content: _chunked(content),
     "chunked, short": lambda _request, content: _chunked(content[:-10]),
     "gzip": lambda _request, content: _zipped(content, 0),
+    "gzip, in two parts": lambda _request, content: _zipped(content, 0, len(content) // 2),
     "gzip, cut": lambda _request, content: _zipped(content, 4),
     "gzip, cut early": lambda _request, content: _zipped(content, len(gzip.compress(content)) // 2),
+    "brotli": lambda _request, content: Response(200, {"Content-Encoding": "br"}, content),
 }
 """What a file host can do, by name; numbers are statuses."""
 
