@@ -204,7 +204,7 @@ class Archive:
         try:
             tries = self._copies.tries(document) if self._copies else None
             told: Row | None = self._client.object(query, source.envelope, tries=tries)
-        except NotReadableError as error:
+        except QontoError as error:
             if error.status in GONE:
                 return False
             raise

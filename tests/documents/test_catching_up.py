@@ -218,7 +218,7 @@ def test_a_run_that_is_killed_while_catching_up_is_gone_on_with(
     papers.receipts(1_300)
     papers.transaction()
     listed = papers.run()
-    papers.latency = 0.004
+    papers.api.latency = 0.004
     folder = tmp_path / "documents"
     with (
         DemoServer(papers.api) as server,
@@ -241,7 +241,7 @@ def test_a_run_that_is_killed_while_catching_up_is_gone_on_with(
                 break
     assert last, "no state came while the run was catching up"
     assert 0 < len(files_in(folder)) < 1_300
-    papers.latency = 0
+    papers.api.latency = 0
     done = papers.run(state=last, attachments_path=folder)
     assert done.exit_code == 0
     assert len([path for path in files_in(folder) if path.suffix == ".pdf"]) == 1_300

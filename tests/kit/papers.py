@@ -33,6 +33,35 @@ OLD = datetime(2026, 1, 1, tzinfo=UTC)
 """When the first row changed last."""
 
 
+class _Counting(Api):
+    """Counts requests that are under way."""
+
+    latency = 0.0
+    """Seconds before each answer."""
+    most = 0
+    """Requests under way, at most."""
+    most_files = 0
+    """Downloads under way, at most."""
+    _now = _now_files = 0
+    _counting = threading.Lock()
+
+    def __call__(self, request: Request) -> Response:
+        file = request.path.startswith("/files/")
+        self._count(1, file)
+        try:
+            pause(self.latency)
+            return super().__call__(request)
+        finally:
+            self._count(-1, file)
+
+    def _count(self, change: int, file: int) -> None:
+        with self._counting:
+            self._now += change
+            self._now_files += change * file
+            self.most = max(self.most, self._now)
+            self.most_files = max(self.most_files, self._now_files)
+
+
 class Papers:
     """A company of one account that has the rows and documents that a test gives it.
 
@@ -46,16 +75,12 @@ class Papers:
         """Found the company; links age by `clock`, by the real one if it is None."""
         options: dict[str, Any] = {} if clock is None else {"clock": clock}
         self.company = Company(transactions=0, accounts=1, **options)
-        self.api = Api(self.company, authorization=KEY, **options)
+        self.api = _Counting(self.company, authorization=KEY, **options)
         self.api.before.append(self._answer)
         self.now = OLD
         self._next: dict[str, list[Answer]] = defaultdict(list)
         self._always: dict[str, Answer] = {}
         self._lock = threading.Lock()
-        self._busy = self.busiest = 0
-        """Downloads under way, now and at most."""
-        self.latency = 0.0
-        """Seconds before the file host answers."""
         for collection in ("client_invoices", "quotes", "credit_notes", "supplier_invoices"):
             for row in list(self.company.rows(collection)):
                 self.company.remove(collection, row["id"])
@@ -128,6 +153,23 @@ class Papers:
         self.company.put(collection, row)
         return str(row["id"])
 
+    def statement(self, content: bytes = PDF, **file: Any) -> str:
+        """Add a statement with its file; return its ID."""
+        id_ = "30000000-0000-4000-8000-000000000000"
+        described = {
+            "file_name": "may.pdf",
+            "file_size": len(content),
+            "file_content_type": "application/pdf",
+            **file,
+        }
+        account = self.company.accounts[0].id
+        self.company.put(
+            "statements",
+            {"id": id_, "bank_account_id": account, "period": "05-2026", "file": described},
+        )
+        self.company.replace_document(id_, content)
+        return id_
+
     # The file host
 
     def next(self, id_: str, *answers: Answer) -> None:
@@ -144,17 +186,6 @@ class Papers:
     def _answer(self, request: Request) -> Response | None:
         if not request.path.startswith("/files/"):
             return None
-        with self._lock:
-            self._busy += 1
-            self.busiest = max(self.busiest, self._busy)
-        try:
-            pause(self.latency)
-            return self._scripted(request)
-        finally:
-            with self._lock:
-                self._busy -= 1
-
-    def _scripted(self, request: Request) -> Response | None:
         id_ = request.path.removeprefix("/files/")
         with self._lock:
             script = self._next[id_]
