@@ -170,6 +170,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         """
         if self.is_test:
             return
+        self.announce()  # also where no row of the parent has come
         if CATCHING_UP in self._state:
             self._catch_up(parent)
         self._try_again()
@@ -270,7 +271,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if at > self._read_until.get(parent.partition_of(row), ""):
             return ()
         had, wants = self._had, self.wants
-        if had is None or had.largest < 0 or (wants.sealed, wants.invoices) > had[1:]:
+        if had is None or had.largest < 0 or wants._replace(largest=-1).asks_more_than(had):
             return documents
         sizes = [size_of(document.told or {}) for document in documents]
         return tuple(

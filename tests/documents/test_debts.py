@@ -319,3 +319,18 @@ def test_a_file_of_an_old_row_that_is_gone_is_asked_for_once(
     done = papers.run(attachments_path=tmp_path)
     assert (done.exit_code, statuses(done), owed(done)) == (0, ["missing"], [])
     assert [request.path for request in done.requests].count("/files/a0") == 1
+
+
+def test_a_debt_that_is_paid_when_nothing_else_is_new_comes_after_its_schema(
+    papers: Papers, tmp_path: Path
+) -> None:
+    papers.invoice(papers.document("a1"))
+    papers.always("a1", 416)
+    done = papers.run(*INVOICES, attachments_path=tmp_path)
+    papers.always("a1", None)
+    for row in list(papers.company.rows("client_invoices")):
+        papers.company.remove("client_invoices", row["id"])
+    paid = papers.run(*INVOICES, state=done.state, attachments_path=tmp_path)
+    kinds = [message["type"] for message in paid.messages if message.get("stream") == INVOICES[1]]
+    assert kinds == ["SCHEMA", "RECORD"]
+    assert statuses(paid, INVOICES[1]) == ["stored"]

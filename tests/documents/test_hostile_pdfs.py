@@ -6,7 +6,7 @@ import os
 import signal
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -172,7 +172,7 @@ def test_however_the_run_ends_no_process_stays(papers: Papers, tmp_path: Path, s
     ("setting", "value"),
     [("pdf_timeout_seconds", 0), ("pdf_timeout_seconds", "soon"), ("pdf_max_memory_mb", 1)],
 )
-def test_limits_that_cannot_be_are_refused(papers: Papers, setting: str, value: object) -> None:
+def test_limits_that_cannot_be_are_refused(papers: Papers, setting: str, value: Any) -> None:
     done = papers.run(**{setting: value})
     assert done.exit_code == 1
     assert f"Set {setting} to a" in done.log
