@@ -216,8 +216,9 @@ class SdkTap(SdkPlugin, Tap):
                 self.sync_all()
             finally:
                 self.leave()
-            self.conclude()
+            # Before: what a run that could not have everything has to say is an error.
             self.message_writer.flush()
+            self.conclude()
         except BrokenPipeError:
             raise
         except BaseException:

@@ -141,7 +141,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             return
         self._state = self.get_context_state(None)
         self._debts = Debts(self._state, self.name, self.primary_keys)
-        if OWNER in self._state and self._state[OWNER] != self.run.owner:
+        if OWNER in self._state and self.run.owner not in ("", self._state[OWNER]):
             msg = (
                 f"The state of {self.name} is of another organization. Pass this organization's "
                 "last state, or none to read everything"

@@ -132,6 +132,7 @@ def test_documents_that_are_selected_later_come_for_all_rows(
     assert len(files_in(tmp_path)) == 5
     third = papers.run("transactions", state=second.state)
     papers.transaction(papers.document("between"))
+    papers.transaction()
     fourth = papers.run("transactions", state=third.state)
     papers.run(state=fourth.state, attachments_path=tmp_path)
     assert len(files_in(tmp_path)) == 6

@@ -10,6 +10,7 @@ import pytest
 from tests.kit.faults import Faults, answer
 from tests.kit.papers import (
     INVOICES,
+    RECEIPTS,
     Papers,
     files_in,
     owed,
@@ -129,6 +130,7 @@ def test_what_still_cannot_be_had_does_not_lose_what_its_row_said(
     papers.api.before.append(Faults("/attachments/a0", always=answer(500)))
     again = papers.run(state=done.state, attachments_path=tmp_path)
     assert again.exit_code == 1
+    assert len(again.records["transactions"]) == 1
     assert again.records.get("transaction_attachments", []) == []
     assert owed(again) == owed(done)
 
@@ -321,16 +323,16 @@ def test_a_file_of_an_old_row_that_is_gone_is_asked_for_once(
     assert [request.path for request in done.requests].count("/files/a0") == 1
 
 
-def test_a_debt_that_is_paid_when_nothing_else_is_new_comes_after_its_schema(
+def test_a_debt_is_paid_after_its_schema_also_where_no_row_can_be_read(
     papers: Papers, tmp_path: Path
 ) -> None:
-    papers.invoice(papers.document("a1"))
-    papers.always("a1", 416)
-    done = papers.run(*INVOICES, attachments_path=tmp_path)
-    papers.always("a1", None)
-    for row in list(papers.company.rows("client_invoices")):
-        papers.company.remove("client_invoices", row["id"])
-    paid = papers.run(*INVOICES, state=done.state, attachments_path=tmp_path)
-    kinds = [message["type"] for message in paid.messages if message.get("stream") == INVOICES[1]]
+    papers.receipts(1)
+    papers.always("a0", 416)
+    done = papers.run(attachments_path=tmp_path)
+    papers.always("a0", None)
+    for path in ("/organization", "/bank_accounts"):
+        papers.api.before.append(Faults(path, always=answer(403, {"errors": []})))
+    paid = papers.run(state=done.state, attachments_path=tmp_path)
+    kinds = [message["type"] for message in paid.messages if message.get("stream") == RECEIPTS[1]]
     assert kinds == ["SCHEMA", "RECORD"]
-    assert statuses(paid, INVOICES[1]) == ["stored"]
+    assert (statuses(paid), owed(paid)) == (["stored"], [])
