@@ -169,7 +169,7 @@ def _is_abandoned(workshop: Path) -> bool:
     if _locks is None:
         lock.unlink()  # fails as long as it is open
         return True
-    if workshop.is_symlink() or workshop.stat().st_uid != os.getuid():
+    if workshop.stat().st_uid != os.getuid():
         return False
     with lock.open("rb") as file:
         _locks.flock(file, _locks.LOCK_EX | _locks.LOCK_NB)

@@ -42,6 +42,16 @@ def test_rows_that_share_a_document_download_it_once(
     assert [path.name for path in files_in(tmp_path)] == ["shared.pdf"]
 
 
+def test_rows_that_share_a_document_of_an_object_store_download_it_once(papers: Papers) -> None:
+    papers.document("shared", CONTENT)
+    for _ in range(30):
+        papers.transaction("shared")
+    papers.api.latency = 0.02
+    done = papers.run(attachments_path="memory://shared")
+    assert statuses(done) == ["stored"] * 30
+    assert [request.path for request in done.requests].count("/files/shared") == 1
+
+
 def test_two_runs_with_one_store_download_each_document_once(
     papers: Papers, tmp_path: Path
 ) -> None:
@@ -112,6 +122,7 @@ def test_whoever_waits_for_another_run_stops_waiting_when_its_own_run_stops(
         pause(0.1)
         other.stop()
         waiting.join(20)
+        assert not waiting.is_alive()
     assert failed == ["StoppedStoringError"]
 
 
