@@ -33,9 +33,6 @@ HAVE = "read_with"
 CATCHING_UP = "catching_up"
 """Key of how far the documents of older rows have been read anew."""
 
-OWNER = "organization_id"
-"""Key of the organization whose documents are owed."""
-
 MOST = 1_000
 """Documents that a stream can owe; more is no exception, but its failure."""
 
@@ -157,7 +154,6 @@ def check_debts(stream: str, keys: Sequence[str], state: Mapping[str, Any]) -> N
         and all(_is_item(item, keys) for item in owed)
         and (had is None or _is_wants(had))
         and isinstance(state.get(CATCHING_UP, {}), dict)
-        and isinstance(state.get(OWNER, ""), str)
     )
     if not whole:
         msg = (

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from tap_qonto.api.errors import InputError, UnauthorizedError
+from tap_qonto.api.errors import UnauthorizedError
 from tap_qonto.api.instants import from_datetime, uniform
 from tap_qonto.documents.copies import size_of
 from tap_qonto.documents.document import Document
-from tap_qonto.reading.debts import CATCHING_UP, HAVE, OWNER, Debts, Wants, wants_of
+from tap_qonto.reading.debts import CATCHING_UP, HAVE, Debts, Wants, wants_of
 from tap_qonto.streams.base import QontoStream
 from tap_qonto.streams.outcomes import Outcomes
 
@@ -131,7 +131,6 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         """Look at what the documents of earlier runs' rows lack, and at what this run asks for.
 
         Raises:
-            InputError: If the state is another organization's.
             StorageError: If there is no place for documents.
         """
         if self.is_test:
@@ -141,12 +140,6 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             return
         self._state = self.get_context_state(None)
         self._debts = Debts(self._state, self.name, self.primary_keys)
-        if OWNER in self._state and self.run.owner not in ("", self._state[OWNER]):
-            msg = (
-                f"The state of {self.name} is of another organization. Pass this organization's "
-                "last state, or none to read everything"
-            )
-            raise InputError(msg)
         self._read_until = parent.bookmarks()
         wants, self._had = self.wants, wants_of(self._state) if HAVE in self._state else None
         if not self._read_until:
@@ -174,12 +167,12 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if CATCHING_UP in self._state:
             self._catch_up(parent)
         self._try_again()
-        if self._debts and not self._state.get(OWNER) and parent.is_incremental and self.run.owner:
-            self._state[OWNER] = self.run.owner
-        elif not self._debts:
-            self._state.pop(OWNER, None)
         self.mark()
-        self.run.owe(self, len(self._debts), self._outcomes.first_reason)
+        if self._debts:
+            reason = self._outcomes.first_reason
+            because = f", the first because: {reason}" if reason else ""
+            said = f"{len(self._debts):,} document(s) could not be had{because}"
+            self.run.failed.setdefault(self.name, []).append(said)
 
     def forget(self) -> None:
         """Note that rows are read without their documents."""
@@ -322,7 +315,9 @@ class DocumentStream(QontoStream, scope="attachment.read"):
 
     def _write_row(self, row: Row, context: types.Context | None) -> None:
         self._written += 1
-        self.write(self.clean(row, context))
+        row = self.clean(row, context)
+        if self._is_usable(row):
+            self.write(row)
 
     def _refuses_all(self, fetched: Fetched) -> bool:
         """Return whether a refusal concerns the stream, not this one document."""
