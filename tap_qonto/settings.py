@@ -221,6 +221,21 @@ _READING = (
         description="Also store the signed (PAdES) copy of a transaction's attachments, at one "
         "request each.",
     ),
+    th.Property(
+        "pdf_timeout_seconds",
+        th.NumberType(exclusive_minimum=0),
+        default=20,
+        title="PDF time limit",
+        description="Seconds after which the search of one PDF for an electronic invoice is given "
+        "up; the document is stored all the same.",
+    ),
+    th.Property(
+        "pdf_max_memory_mb",
+        th.IntegerType(minimum=128),
+        default=512,
+        title="PDF memory limit",
+        description="Megabytes of memory that this search may take.",
+    ),
 )
 """What the tap reads, and how."""
 

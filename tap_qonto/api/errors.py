@@ -25,6 +25,7 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     ├── RowError                    a row cannot be used at all
     ├── StorageError                a document cannot be stored or read back
     │   └── StoppedStoringError     ... because the run is at its end
+    ├── DebtError                   more documents cannot be had than a state can name
     ├── UnusableFileError           a file that a row names cannot be sent
     ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
     ├── InputError                  what was given to the run cannot be used
@@ -215,6 +216,10 @@ class StorageError(SentenceError):
 
 class StoppedStoringError(StorageError):
     """The run ended while a document was being stored."""
+
+
+class DebtError(SentenceError):
+    """A stream owes more documents than its state can name."""
 
 
 class UnusableFileError(SentenceError):

@@ -25,9 +25,10 @@ from tap_qonto.singer.inputs import json_input
 from tap_qonto.singer.messages import MessageWriter
 from tap_qonto.singer.progress import Progress, Silent
 from tap_qonto.singer.sdk_plugin import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
+from tap_qonto.singer.states import part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from types import FrameType
 
     import click
@@ -188,8 +189,9 @@ class SdkTap(SdkPlugin, Tap):
                 self._read_all()
             finally:
                 self.leave()
-            self.conclude()
+            # Before: what a run that could not have everything has to say is an error.
             self.message_writer.flush()
+            self.conclude()
         except BrokenPipeError:
             raise
         except BaseException:
@@ -250,11 +252,17 @@ class SdkStream(Stream):
 
         Queries are prepared in the background, where nothing may change the state.
         """
-        state: dict[str, Any] = self.tap_state.get("bookmarks", {}).get(self.name, {})
-        if not context:
-            return state
-        partitions = (part for part in state.get("partitions", ()) if part["context"] == context)
-        return next(partitions, {})
+        return part_of(self.tap_state.get("bookmarks", {}).get(self.name, {}), context)
+
+    def mark(self) -> None:
+        """Let the next checkpoint write the state, although no row was written."""
+        self.state_manager.is_flushed = False
+
+    def before_rows(self) -> None:
+        """Do what must be done before the stream is read."""
+
+    def after_rows(self) -> None:
+        """Do what can be done only after it."""
 
     def report(self) -> None:
         """Say at the end of the stream what was odd about its rows."""
@@ -264,6 +272,15 @@ class SdkStream(Stream):
         return False
 
     # Where the SDK is overridden
+
+    @override
+    def _sync_records(
+        self, context: types.Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        # `sync` is final, and the SDK has no hooks around it.
+        self.before_rows()
+        yield from super()._sync_records(context, write_messages=write_messages)
+        self.after_rows()
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:

@@ -40,6 +40,7 @@ class Transactions(Windowed, params=INCLUDES):
     name = "transactions"
     path = "/transactions"
     replication_key = "updated_at"
+    partition_keys = ("bank_account_id",)
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
