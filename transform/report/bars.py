@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
-from charts import MONEY, MONTH, SHORT, WHOLE, bands, by_month, colour, data
+from charts import MONEY, MONTH, WHOLE, bands, by_month, colour, data, money_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ def categories(
     """Draw what came in and went out by category in the chosen month.
 
     Args:
-        rows: month, category, kind, label and amount, signed.
-        colours: By kind.
+        rows: month, category, kind and amount, signed.
+        colours: By kind, in words.
         month: The month that is chosen at first, an ISO day.
         words: Titles of the tooltips.
     """
@@ -41,11 +41,11 @@ def categories(
     )
     bars = base.mark_bar().encode(
         y=_names("category", "size"),
-        x=alt.X("amount:Q", axis=alt.Axis(format=SHORT, tickCount=4, title=None, grid=True)),
+        x=alt.X("amount:Q", axis=money_axis(tickCount=4, title=None, grid=True)),
         color=colour("kind", colours),
         tooltip=[
             alt.Tooltip("category:N", title=words["category"]),
-            alt.Tooltip("label:N", title=words["kind"]),
+            alt.Tooltip("kind:N", title=words["kind"]),
             alt.Tooltip("amount:Q", format=MONEY, title=words["amount"]),
         ],
     )
@@ -62,7 +62,7 @@ def _names(field: str, by: str | None = None, order: Sequence[str] | None = None
 
 def lying(
     rows: Sequence[Row],
-    colours: Colours,
+    colours: Colours | None,
     words: Mapping[str, str],
     *,
     order: Sequence[str] | None = None,
@@ -71,8 +71,8 @@ def lying(
     """Draw bars that lie, with their numbers beside them.
 
     Args:
-        rows: name, total, and kind, label and amount of each part.
-        colours: By kind.
+        rows: name, total, and kind and amount of each part.
+        colours: By kind, in words; None for one colour.
         words: Titles of the tooltips.
         order: Names from top to bottom; by default the largest first.
         pointer: True if a bar can be chosen.
@@ -82,11 +82,11 @@ def lying(
     bars = base.mark_bar(**({"cursor": "pointer"} if pointer else {})).encode(
         y=names,
         x=_length("amount"),
-        color=colour("kind", colours),
+        color=colour("kind", colours) if colours else alt.value("var(--out)"),
         order="order:Q",
         tooltip=[
             alt.Tooltip("name:N", title=words["name"]),
-            alt.Tooltip("label:N", title=words["kind"]),
+            alt.Tooltip("kind:N", title=words["kind"]),
             alt.Tooltip("amount:Q", format=MONEY, title=words["amount"]),
         ],
     )
@@ -145,9 +145,9 @@ def missing(rows: Sequence[Row], order: Sequence[str], words: Mapping[str, str])
         words: Titles of the tooltips.
     """
     base = by_month(rows).encode(
-        x=bands("month", MONTH), y=_names("holder", order=order)
+        x=bands("month", MONTH, 0.04), y=_names("holder", order=order)
     )
-    cells = base.mark_rect(color="var(--out)", cornerRadius=3, stroke="var(--paper)").encode(
+    cells = base.mark_rect(color="var(--out)", stroke="var(--paper)").encode(
         opacity=alt.Opacity(
             "transactions:Q", scale=alt.Scale(range=[0.08, 0.75], domainMin=0), legend=None
         ),
@@ -169,8 +169,8 @@ def rates(rows: Sequence[Row], colours: Colours, words: Mapping[str, str]) -> Ch
     """Draw shares by month as lines.
 
     Args:
-        rows: month, kind, label and share.
-        colours: By kind.
+        rows: month, kind and share.
+        colours: By kind, in words.
         words: Titles of the tooltips.
     """
     axis = alt.Axis(format=".0%", tickCount=5, title=None)
@@ -180,7 +180,7 @@ def rates(rows: Sequence[Row], colours: Colours, words: Mapping[str, str]) -> Ch
         color=colour("kind", colours),
         tooltip=[
             alt.Tooltip("when:N", title=words["month"]),
-            alt.Tooltip("label:N", title=words["kind"]),
+            alt.Tooltip("kind:N", title=words["kind"]),
             alt.Tooltip("share:Q", format=".1%", title=words["share"]),
         ],
     )

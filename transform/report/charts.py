@@ -23,16 +23,25 @@ if TYPE_CHECKING:
 CERTAINTIES: Final = ("known", "likely", "learned", "assumed")
 """From the surest to the least sure; the base line is their sum."""
 
-SHORT: Final = "~s"
+_SHORT: Final = "datum.value == 0 ? '0' : format(datum.value, '~s')"
 MONEY: Final = ",.2f"
 WHOLE: Final = ",.0f"
 
+_ROOM: Final = "width / length(domain('x'))"
+"""Pixels for each month or week of an axis."""
+
 MONTH: Final = (
-    "utcmonth(toDate(datum.value)) == 0"
+    f"{_ROOM} < 34 && utcmonth(toDate(datum.value)) % 3 != 0 ? ''"
+    " : utcmonth(toDate(datum.value)) == 0"
     " ? [utcFormat(toDate(datum.value), '%b'), utcFormat(toDate(datum.value), '%Y')]"
     " : utcFormat(toDate(datum.value), '%b')"
 )
-_WEEK: Final = "utcFormat(toDate(datum.value), '%d %b')"
+"""A month for people: each one or, where there is little room, each third one."""
+
+_WEEK: Final = (
+    f"{_ROOM} < 52 && indexof(domain('x'), datum.value) % 3 != 0 ? ''"
+    " : utcFormat(toDate(datum.value), '%d %b')"
+)
 
 
 def data(rows: Sequence[Mapping[str, Any]]) -> alt.InlineData:
@@ -45,17 +54,21 @@ def data(rows: Sequence[Mapping[str, Any]]) -> alt.InlineData:
     )
 
 
+def money_axis(**options: Any) -> alt.Axis:
+    """Return an axis of amounts: 50k, 1.2M."""
+    return alt.Axis(labelExpr=_SHORT, **options)
+
+
 def _amount(title: str | None = None, field: str = "amount", **options: Any) -> alt.Y:
-    axis = alt.Axis(format=SHORT, tickCount=5, title=title)
-    return alt.Y(f"{field}:Q", axis=axis, **options)
+    return alt.Y(f"{field}:Q", axis=money_axis(tickCount=5, title=title), **options)
 
 
-def bands(field: str, expression: str, **options: Any) -> alt.X:
+def bands(field: str, expression: str, gap: float = 0.3, **options: Any) -> alt.X:
     """Return an axis of months or weeks, whose values are ISO days."""
     axis = alt.Axis(
-        labelExpr=expression, labelAngle=0, title=None, labelOverlap="greedy", ticks=False
+        labelExpr=expression, labelAngle=0, title=None, labelOverlap=False, ticks=False
     )
-    return alt.X(f"{field}:O", axis=axis, scale=alt.Scale(paddingInner=0.3), **options)
+    return alt.X(f"{field}:O", axis=axis, scale=alt.Scale(paddingInner=gap), **options)
 
 
 def colour(field: str, colours: Colours) -> alt.Color:
@@ -100,7 +113,7 @@ def cash(
         axis=alt.Axis(title=None, format="%b", labelExpr=_TIME, tickCount={"expr": "width / 70"}),
     )
     when = alt.Tooltip("when:N", title=words["day"])
-    y = alt.Y("value:Q", axis=alt.Axis(format=SHORT, tickCount=5, title=None))
+    y = alt.Y("value:Q", axis=money_axis(tickCount=5, title=None))
     past = (
         alt.Chart(alt.InlineData(values=history, format=alt.CsvDataFormat(type="csv")))
         .transform_calculate(
@@ -174,8 +187,8 @@ def expected(rows: Sequence[Row], colours: Colours, words: Mapping[str, str]) ->
     """Draw expected money in (up) and out (down) by week, by certainty.
 
     Args:
-        rows: week, certainty, order, label and amount, signed.
-        colours: By certainty.
+        rows: week, certainty, order and amount, signed.
+        colours: By certainty, in words.
         words: Titles of the tooltips.
     """
     bars = (
@@ -189,7 +202,7 @@ def expected(rows: Sequence[Row], colours: Colours, words: Mapping[str, str]) ->
             order="order:Q",
             tooltip=[
                 alt.Tooltip("when:N", title=words["week"]),
-                alt.Tooltip("label:N", title=words["certainty"]),
+                alt.Tooltip("certainty:N", title=words["certainty"]),
                 alt.Tooltip("amount:Q", format=MONEY, title=words["amount"]),
             ],
         )
@@ -203,9 +216,9 @@ def flow(
     """Draw money in (up) and out (down) by month, and their difference as a line.
 
     Args:
-        rows: month, kind, label and amount, signed.
+        rows: month, kind and amount, signed.
         nets: month and net.
-        colours: By kind.
+        colours: By kind, in words.
         month: The month that is chosen at first, an ISO day.
         words: Titles of the tooltips.
     """
@@ -220,7 +233,7 @@ def flow(
             opacity=alt.condition("datum.month == month", alt.value(1), alt.value(0.6)),
             tooltip=[
                 title,
-                alt.Tooltip("label:N", title=words["kind"]),
+                alt.Tooltip("kind:N", title=words["kind"]),
                 alt.Tooltip("amount:Q", format=MONEY, title=words["amount"]),
             ],
         )
@@ -242,9 +255,9 @@ def pay_weeks(
     """Draw what is to be paid by week and status.
 
     Args:
-        rows: week (in words), status, label and amount.
+        rows: week (in words), status and amount.
         order: Weeks in words, from left to right.
-        colours: By status.
+        colours: By status, in words.
         words: Titles of the tooltips.
     """
     axis = alt.Axis(labelAngle=0, title=None, ticks=False, labelOverlap="greedy")
@@ -257,7 +270,7 @@ def pay_weeks(
             color=colour("status", colours),
             tooltip=[
                 alt.Tooltip("week:N", title=words["week"]),
-                alt.Tooltip("label:N", title=words["status"]),
+                alt.Tooltip("status:N", title=words["status"]),
                 alt.Tooltip("amount:Q", format=MONEY, title=words["amount"]),
             ],
         )
@@ -275,9 +288,9 @@ def vat(
     """Draw VAT collected (up) and deductible (down) by month and rate, and the net as a line.
 
     Args:
-        rows: method, month, rate, kind (side and rate), label and amount, signed.
+        rows: method, month, rate, kind (side and rate, in words) and amount, signed.
         nets: method, month and net.
-        colours: By kind.
+        colours: By kind, in words.
         method: The method that is chosen at first.
         words: Titles of the tooltips.
     """
@@ -293,7 +306,7 @@ def vat(
             color=colour("kind", colours),
             tooltip=[
                 title,
-                alt.Tooltip("label:N", title=words["kind"]),
+                alt.Tooltip("kind:N", title=words["kind"]),
                 alt.Tooltip("amount:Q", format=MONEY, title=words["amount"]),
             ],
         )
@@ -316,8 +329,8 @@ def errors(rows: Sequence[Row], colours: Colours, words: Mapping[str, str]) -> C
     """Draw what came after each past month end (bars) and what each method expected (dots).
 
     Args:
-        rows: month, kind (actual or a method), label and amount.
-        colours: By kind.
+        rows: month, kind (in words), came (true for what came) and amount.
+        colours: By kind, in words.
         words: Titles of the tooltips.
     """
     base = by_month(rows).encode(
@@ -326,12 +339,12 @@ def errors(rows: Sequence[Row], colours: Colours, words: Mapping[str, str]) -> C
         color=colour("kind", colours),
         tooltip=[
             alt.Tooltip("when:N", title=words["month"]),
-            alt.Tooltip("label:N", title=words["kind"]),
+            alt.Tooltip("kind:N", title=words["kind"]),
             alt.Tooltip("amount:Q", format=MONEY, title=words["amount"]),
         ],
     )
-    bars = base.transform_filter("datum.kind == 'actual'").mark_bar()
-    dots = base.transform_filter("datum.kind != 'actual'").mark_point(
+    bars = base.transform_filter("datum.came").mark_bar()
+    dots = base.transform_filter("!datum.came").mark_point(
         filled=True, size=55, opacity=1
     )
     return alt.layer(bars, _zero(), dots).properties(height=220)

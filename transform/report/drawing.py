@@ -55,12 +55,18 @@ _THEME: Final[Mapping[str, Any]] = {
 }
 """Colours are the page's (CSS variables), so that one drawing is both light and dark."""
 
-_HIT_GROUPS: Final = re.compile(rf'<g class="mark-rule role-mark [^"]*\b{HIT}\b[^>]*>.*?</g>', re.S)
+_HIT_GROUPS: Final = re.compile(rf'<g class="mark-rule role-mark [^"]*{HIT}_marks[^>]*>.*?</g>', re.S)
 _ROLES: Final = re.compile(r' (?:role="graphics-[a-z]+"|aria-roledescription="[^"]*")')
 _EMPTY_PATHS: Final = re.compile(
     r'<path class="(?:background|foreground)" aria-hidden="true" d="[^"]*"[^>]*></path>'
     r'|<path class="(?:background|foreground)" aria-hidden="true" d="[^"]*"[^>]*/>'
 )
+_DEFAULTS: Final = re.compile(
+    r' (?:font-family="[^"]*"|text-anchor="start"|stroke-miterlimit="10"|opacity="1"'
+    r'|pointer-events="none"|aria-hidden="true"|fill-opacity="1")'
+)
+_TAGS: Final = re.compile(r"<(?:path|g|line|text)[^>]*>")
+_DECIMALS: Final = re.compile(r"(\d\.\d\d)\d+")
 _OPENING: Final = re.compile(r"<svg [^>]*?width=\"([\d.]+)\" height=\"([\d.]+)\"[^>]*>")
 
 
@@ -71,10 +77,12 @@ class Drawing:
     Attributes:
         svg: For everybody.
         spec: For Vega, as JSON that can stand in a `script` element.
+        config: The theme for Vega, the same for every chart.
     """
 
     svg: Markup
     spec: Markup
+    config: Mapping[str, Any]
 
 
 def draw(
@@ -106,13 +114,15 @@ def draw(
         format_locale=formats.number_locale,
         time_format_locale=formats.time_locale,
     )
-    return Drawing(_tidy(svg, name, title, description), in_script(vega))
+    config = vega.pop("config")
+    return Drawing(_tidy(svg, name, title, description), in_script(vega), config)
 
 
 def _tidy(svg: str, name: str, title: str, description: str) -> Markup:
     """Give the SVG its title and description, and leave out what nobody sees."""
-    for unseen in (_HIT_GROUPS, _ROLES, _EMPTY_PATHS):
+    for unseen in (_HIT_GROUPS, _ROLES, _EMPTY_PATHS, _DEFAULTS):
         svg = unseen.sub("", svg)
+    svg = _TAGS.sub(lambda tag: _DECIMALS.sub(r"\1", tag[0]), svg)
     svg = svg.replace('id="clip', f'id="{name}-clip').replace("url(#clip", f"url(#{name}-clip")
     words = f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(description)}</desc>'
     return Markup(  # noqa: S704 - Vega escapes the text that it draws, and the words are escaped
@@ -140,9 +150,9 @@ def start_library() -> Future[str]:
     """Begin to put Vega together as one script, beside everything else: it takes a second.
 
     Returns:
-        What will be the script; it sets `window.vega`.
+        What will be the script; it sets `window.vegaEmbed`.
     """
     pool = ThreadPoolExecutor(1)
-    script = pool.submit(vl_convert.javascript_bundle, "window.vega=vega;")
+    script = pool.submit(vl_convert.javascript_bundle, "window.vegaEmbed=vegaEmbed;")
     pool.shutdown(wait=False)
     return script

@@ -212,9 +212,8 @@ def _expected_figure(maker: Maker, weeks: list[Row]) -> Figure:
     rows = [
         {
             "week": row["week_starts_on"].isoformat(),
-            "certainty": row["certainty"],
+            "certainty": words.value("certainty", row["certainty"]),
             "order": charts.CERTAINTIES.index(row["certainty"]),
-            "label": words.value("certainty", row["certainty"]),
             "amount": amount,
         }
         for row in weeks
@@ -234,6 +233,7 @@ def _expected_figure(maker: Maker, weeks: list[Row]) -> Figure:
         ),
         *maker.columns(("closing", "money"), ("lowest", "money")),
     ]
+    colours = words.in_words("certainty", CERTAINTY_COLOURS)
     answer = maker.answers["forecast"]
     expected = maker.rows("expected")
     flows = maker.columns(
@@ -246,9 +246,9 @@ def _expected_figure(maker: Maker, weeks: list[Row]) -> Figure:
     )
     return maker.figure(
         "expected",
-        charts.expected(rows, CERTAINTY_COLOURS, maker.tips("week", "certainty", "amount")),
+        charts.expected(rows, colours, maker.tips("week", "certainty", "amount")),
         said={"weeks": len(wide)},
-        legend=_legend(maker, "certainty", CERTAINTY_COLOURS),
+        legend=[(colour, name) for name, colour in colours.items()],
         tables=[
             maker.table("forecast", columns, wide, answer, total=len(wide)),
             maker.table(
@@ -260,10 +260,6 @@ def _expected_figure(maker: Maker, weeks: list[Row]) -> Figure:
             ),
         ],
     )
-
-
-def _legend(maker: Maker, domain: str, colours: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(colour, maker.words.value(domain, name)) for name, colour in colours.items()]
 
 
 def flows(maker: Maker) -> Block:
@@ -290,7 +286,8 @@ def flows(maker: Maker) -> Block:
         )
     )
     used = {row["kind"] for row in bars}
-    colours = {kind: colour for kind, colour in FLOW_COLOURS.items() if kind in used}
+    all_colours = words.in_words("kind", FLOW_COLOURS)
+    colours = {kind: colour for kind, colour in all_colours.items() if kind in used}
     control = f"{maker.id('flow')}-month"
     columns = maker.columns(
         ("month", "month"),
@@ -305,9 +302,10 @@ def flows(maker: Maker) -> Block:
         maker.figure(
             "flow",
             charts.flow(bars, nets, colours, first, maker.tips("month", "kind", "amount", "net")),
+            is_wide=False,
             said={"months": len(nets)},
             legend=[
-                *_legend(maker, "kind", colours),
+                *((colour, kind) for kind, colour in colours.items()),
                 ("line var(--ink)", words.plain("legend.net")),
             ],
             sets=(control, "month"),
@@ -336,13 +334,15 @@ def _categories_figure(maker: Maker, rows: list[Row], chosen: date, control: str
         ("money_out", "money"),
         ("net", "money"),
     )
-    colours = {kind: FLOW_COLOURS[kind] for kind in ("operating_in", "operating_out")}
+    kinds = {kind: FLOW_COLOURS[kind] for kind in ("operating_in", "operating_out")}
+    colours = words.in_words("kind", kinds)
     first = chosen.isoformat()
     return maker.figure(
         "categories",
         bar_charts.categories(bars, colours, first, maker.tips("category", "kind", "amount")),
         said={"month": words.formats.month(chosen)},
-        legend=[(colour, words.value("side", kind)) for kind, colour in colours.items()],
+        is_wide=False,
+        legend=[(colour, kind) for kind, colour in colours.items()],
         controls=[Control(control, label, options, "month", charts_set, chosen=first)],
         tables=[maker.table("categories", columns, rows, maker.answers["flow_categories"])],
     )
@@ -354,8 +354,7 @@ def _in_and_out(maker: Maker, row: Row, flow_type: str) -> list[Row]:
     return [
         {
             "month": row["month"].isoformat(),
-            "kind": f"{kind}_{way}",
-            "label": maker.words.value("kind", f"{kind}_{way}"),
+            "kind": maker.words.value("kind", f"{kind}_{way}"),
             "amount": amount,
         }
         for way, amount in (("in", row["money_in"]), ("out", -row["money_out"]))

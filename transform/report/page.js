@@ -3,7 +3,6 @@
 "use strict";
 (() => {
   const settings = JSON.parse(document.getElementById("settings").textContent);
-  const locale = window.vega.locale(settings.number, settings.time);
   const views = new Map();
   const tip = document.getElementById("tip");
 
@@ -31,16 +30,24 @@
     tip.style.top = `${above > 8 ? above : event.clientY + 18}px`;
   };
 
-  const draw = (place) => {
+  // Vega could load data from an address in a chart: here it never does.
+  const nobody = {
+    load: () => Promise.reject(new Error("nothing is loaded")),
+    sanitize: () => Promise.reject(new Error("nothing is linked")),
+  };
+
+  const draw = async (place) => {
     const drawn = place.querySelector("svg");
     const words = [...drawn.querySelectorAll(":scope > title, :scope > desc")];
     const labels = drawn.getAttribute("aria-labelledby");
     const spec = JSON.parse(document.getElementById(`${place.id}-spec`).textContent);
+    spec.width = place.clientWidth;
     const inside = document.createElement("div");
-    const view = new window.vega.View(window.vega.parse(spec), {
-      renderer: "svg", container: inside, hover: true, locale, tooltip: showTip, loader: nobody,
+    const { view } = await window.vegaEmbed(inside, spec, {
+      mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: showTip,
+      config: settings.config, formatLocale: settings.number, timeFormatLocale: settings.time,
+      loader: nobody,
     });
-    view.width(place.clientWidth).run();
     const svg = inside.querySelector("svg");
     svg.prepend(...words);
     svg.setAttribute("role", "img");
@@ -51,12 +58,6 @@
     if (place.dataset.sets) {
       view.addEventListener("click", (_event, item) => choose(place, item && item.datum));
     }
-  };
-
-  // Vega could load data from an address in a chart: here it never does.
-  const nobody = {
-    load: () => Promise.reject(new Error("nothing is loaded")),
-    sanitize: () => Promise.reject(new Error("nothing is linked")),
   };
 
   // A click is a short way to the control, which is also there for keyboards.
@@ -86,7 +87,10 @@
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", down ? "descending" : "ascending");
     const isNumber = heading.classList.contains("n");
-    const value = (row) => row.cells[column].dataset.v;
+    const value = (row) => {
+      const cell = row.cells[column];
+      return cell.dataset.v ?? cell.querySelector("time")?.dateTime ?? cell.textContent;
+    };
     const body = table.tBodies[0];
     const rows = [...body.rows].sort((one, other) => {
       const [a, b] = [value(one), value(other)];
@@ -104,12 +108,9 @@
     }
   };
 
-  for (const place of document.querySelectorAll(".drawing")) draw(place);
-  document.documentElement.classList.add("drawn");
   for (const label of document.querySelectorAll(".needs-script")) label.hidden = false;
   for (const select of document.querySelectorAll("select")) {
     select.addEventListener("change", () => follow(select));
-    follow(select); // a browser that goes back keeps what was chosen
   }
   for (const table of document.querySelectorAll("table")) {
     [...table.tHead.rows[0].cells].forEach((heading, column) => {
@@ -120,7 +121,12 @@
       heading.replaceChildren(button);
     });
   }
-  new ResizeObserver(() => fit()).observe(document.querySelector("main"));
+  Promise.all([...document.querySelectorAll(".drawing")].map(draw)).then(() => {
+    document.documentElement.classList.add("drawn");
+    // A browser that goes back keeps what was chosen.
+    for (const select of document.querySelectorAll("select")) follow(select);
+    new ResizeObserver(() => fit()).observe(document.querySelector("main"));
+  });
   window.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   const days = settings.loaded ? (Date.now() - Date.parse(settings.loaded)) / 86_400_000 : 0;

@@ -44,6 +44,14 @@ _SECTIONS: Final[Sequence[tuple[str, Writer, Sequence[str]]]] = (
 )
 """Key of its words, what writes it, and the answers that it wants."""
 
+_MOST_BYTES: Final = 1_450_000
+"""Bytes of a page that can still be mailed; tables get shorter until it is that small."""
+
+_MOST_ROWS: Final = ((250, 100), (250, 60), (120, 40), (60, 25), (25, 10))
+"""Rows of an open table and of one under details at most, tried in this order.
+
+The statement under a table gives them all."""
+
 _STALE_DAYS: Final = 2
 """Days after the load at which a reader is told how old the numbers are."""
 
@@ -118,12 +126,27 @@ def render(
                 "number": words.formats.number_locale,
                 "time": words.formats.time_locale,
                 "loaded": loaded_at.replace(tzinfo=UTC).isoformat() if loaded_at else None,
+                "config": next(
+                    (
+                        dict(figure.drawing.config)
+                        for section in sections
+                        for block in section.blocks
+                        for figure in block.figures
+                    ),
+                    {},
+                ),
                 "stale": words.plain("page.stale", days="{days}"),
                 "stale_days": _STALE_DAYS,
             }
         ),
     }
-    return environment.get_template("page.html").render(said)
+    template = environment.get_template("page.html")
+    page = ""
+    for most_open, most_under in _MOST_ROWS:
+        page = template.render(said, most_open=most_open, most_under=most_under)
+        if len(page.encode()) <= _MOST_BYTES:
+            break
+    return page
 
 
 def _section(

@@ -98,8 +98,7 @@ def _ages(maker: Maker) -> Figure:
     drawn = [
         {
             "name": words.value("age", row["age_bucket"]),
-            "kind": "not_due" if row["age_bucket"] == "not due" else "overdue",
-            "label": words.count_plain("invoices", row["invoices"]),
+            "kind": words.value("due", "not_due" if row["age_bucket"] == "not due" else "overdue"),
             "amount": row["open_amount"],
             "total": row["open_amount"],
             "order": 0,
@@ -110,12 +109,13 @@ def _ages(maker: Maker) -> Figure:
         ("age_bucket", "text", "age"), ("open_amount", "money"), ("invoices", "count")
     )
     order = [row["name"] for row in drawn]
-    chart = bars.lying(drawn, _DUE_COLOURS, maker.tips("name", "kind", "amount"), order=order)
+    colours = words.in_words("due", _DUE_COLOURS)
+    chart = bars.lying(drawn, colours, maker.tips("name", "kind", "amount"), order=order)
     return maker.figure(
         "ages",
         chart,
         is_wide=False,
-        legend=[(colour, words.value("due", name)) for name, colour in _DUE_COLOURS.items()],
+        legend=[(colour, name) for name, colour in colours.items()],
         tables=[maker.table("ages", columns, rows, maker.answers["ages"])],
     )
 
@@ -123,14 +123,14 @@ def _ages(maker: Maker) -> Figure:
 def _clients(maker: Maker) -> Figure:
     words = maker.words
     rows = maker.rows("clients")
+    colours = words.in_words("due", _DUE_COLOURS)
     drawn = []
     for row in rows[:_MOST_CLIENTS]:
         parts = {"not_due": row["open_amount"] - row["overdue"], "overdue": row["overdue"]}
         drawn += [
             {
                 "name": row["client_name"] or words.plain("none.client"),
-                "kind": kind,
-                "label": words.value("due", kind),
+                "kind": words.value("due", kind),
                 "amount": amount,
                 "total": row["open_amount"],
                 "order": order,
@@ -146,10 +146,10 @@ def _clients(maker: Maker) -> Figure:
     )
     return maker.figure(
         "clients",
-        bars.lying(drawn, _DUE_COLOURS, maker.tips("name", "kind", "amount")),
+        bars.lying(drawn, colours, maker.tips("name", "kind", "amount")),
         is_wide=False,
         said={"count": min(len(rows), _MOST_CLIENTS)},
-        legend=[(colour, words.value("due", name)) for name, colour in _DUE_COLOURS.items()],
+        legend=[(colour, name) for name, colour in colours.items()],
         tables=[maker.table("clients", columns, rows, maker.answers["clients"])],
     )
 
@@ -199,15 +199,15 @@ def _pay_weeks(maker: Maker) -> Figure:
     drawn = [
         {
             "week": week(row),
-            "status": row["status"],
-            "label": words.value("payable", row["status"]),
+            "status": words.value("payable", row["status"]),
             "amount": row["open_amount"],
         }
         for row in rows
         if row["open_amount"] is not None
     ]
     used = {row["status"] for row in drawn}
-    colours = {name: colour for name, colour in _STATUS_COLOURS.items() if name in used}
+    all_colours = words.in_words("payable", _STATUS_COLOURS)
+    colours = {name: colour for name, colour in all_colours.items() if name in used}
     colours |= dict.fromkeys(sorted(used - colours.keys()), "var(--muted)")
     columns = maker.columns(
         ("week", "day"),
@@ -220,6 +220,6 @@ def _pay_weeks(maker: Maker) -> Figure:
     return maker.figure(
         "pay_weeks",
         charts.pay_weeks(drawn, order, colours, maker.tips("week", "status", "amount")),
-        legend=[(colour, words.value("payable", name)) for name, colour in colours.items()],
+        legend=[(colour, name) for name, colour in colours.items()],
         tables=[maker.table("pay_weeks", columns, rows, maker.answers["pay_weeks"])],
     )

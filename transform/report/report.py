@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -137,18 +137,14 @@ def write(path: Path, page: str) -> None:
     Raises:
         ReportError: If it cannot be written.
     """
-    aside: Path | None = None
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            aside = Path(file.name)
-            file.write(page)
+        aside.write_text(page, encoding="utf-8")
         aside.replace(path)
     except OSError as error:
-        if aside is not None:
-            aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
         message = f"The report cannot be written to {path} ({error.strerror}): name another file."
         raise ReportError(message) from None
 

@@ -38,7 +38,7 @@ def vat(maker: Maker) -> Block:
     for side in ("collected", "deductible"):
         for place, rate in enumerate([*rates, None]):
             colour = "in" if side == "collected" else "out"
-            colours[f"{side} {rate}"] = f"var(--{colour}-{min(place, _SHADES - 1) + 1})"
+            colours[_vat_kind(maker, side, rate)] = f"var(--{colour}-{min(place, _SHADES - 1) + 1})"
     for row in rows:
         for side, sign in (("collected", 1), ("deductible", -1)):
             if row[side]:
@@ -46,8 +46,7 @@ def vat(maker: Maker) -> Block:
                     {
                         "method": row["method"],
                         "month": row["month"].isoformat(),
-                        "kind": f"{side} {row['rate']}",
-                        "label": _vat_kind(maker, side, row["rate"]),
+                        "kind": _vat_kind(maker, side, row["rate"]),
                         "amount": sign * row[side],
                     }
                 )
@@ -57,7 +56,6 @@ def vat(maker: Maker) -> Block:
         nets.append({"method": method, "month": month.isoformat(), "net": net})
     used = {row["kind"] for row in drawn}
     colours = {kind: colour for kind, colour in colours.items() if kind in used}
-    labels = {row["kind"]: row["label"] for row in drawn}
     id_ = maker.id("vat")
     options = [(method, words.value("method", method)) for method in methods]
     label = words.plain("column.method")
@@ -75,7 +73,7 @@ def vat(maker: Maker) -> Block:
             charts.vat(drawn, nets, colours, methods[0], maker.tips(*_VAT_TIPS)),
             said={"method": words.value("method", methods[0])},
             legend=[
-                *((colour, labels[kind]) for kind, colour in colours.items()),
+                *((colour, kind) for kind, colour in colours.items()),
                 ("line var(--ink)", words.plain("legend.vat_net")),
             ],
             controls=[Control(f"{id_}-method", label, options, "method", [id_], chosen=methods[0])],
@@ -115,8 +113,7 @@ def spending(maker: Maker) -> Block:
     drawn = [
         {
             "name": words.value("category", row["category"]),
-            "kind": "spent",
-            "label": words.formats.number(row["transactions"]),
+            "kind": words.formats.number(row["transactions"]),
             "amount": row["amount"],
             "total": row["amount"],
             "order": 0,
@@ -134,7 +131,7 @@ def spending(maker: Maker) -> Block:
     block.figures.append(
         maker.figure(
             "spend-category",
-            bars.lying(drawn, {"spent": "var(--out)"}, tips, pointer=True),
+            bars.lying(drawn, None, tips, pointer=True),
             is_wide=False,
             sets=(control, "name"),
             controls=[
@@ -164,6 +161,7 @@ def _spend_figure(maker: Maker, name: str) -> Figure:
             "amount": row["amount"],
         }
         for row in _largest(rows, name)
+        if row[name] or name != "card"
     ]
     columns = maker.columns(
         ("category", "text", "category"), name, ("amount", "money"), ("transactions", "count")
@@ -279,14 +277,14 @@ def _rates(maker: Maker, rows: list[Row]) -> Figure:
     drawn = [
         {
             "month": row["month"].isoformat(),
-            "kind": kind,
-            "label": words.value("rate", kind),
+            "kind": words.value("rate", kind),
             "share": row[kind] / row[whole],
         }
         for row in rows
         for kind, whole in (("matched", "matchable"), ("documented", "documentable"))
         if row[whole]
     ]
+    colours = words.in_words("rate", _RATE_COLOURS)
     columns = maker.columns(
         ("month", "month"),
         ("matchable", "count"),
@@ -296,8 +294,8 @@ def _rates(maker: Maker, rows: list[Row]) -> Figure:
     )
     return maker.figure(
         "rates",
-        bars.rates(drawn, _RATE_COLOURS, maker.tips("month", "kind", "share")),
+        bars.rates(drawn, colours, maker.tips("month", "kind", "share")),
         unit="",
-        legend=[(colour, words.value("rate", name)) for name, colour in _RATE_COLOURS.items()],
+        legend=[(colour, name) for name, colour in colours.items()],
         tables=[maker.table("documented", columns, rows, maker.answers["documented"])],
     )

@@ -88,14 +88,15 @@ def _errors(maker: Maker, block: Block, rows: list[Row], means: list[Row]) -> No
     drawn = [
         {
             "month": row["month_end"].replace(day=1).isoformat(),
-            "kind": kind,
-            "label": words.value("method", kind),
+            "kind": words.value("method", kind),
+            "came": kind == "actual",
             "amount": row["actual"] if kind == "actual" else row["forecast"],
         }
         for row in rows
         for kind in (("actual", "base") if row["method"] == "base" else (row["method"],))
         if kind in _ERROR_COLOURS
     ]
+    colours = words.in_words("method", _ERROR_COLOURS)
     all_errors = maker.columns(
         ("month_end", "day"),
         ("method", "text", "method"),
@@ -112,9 +113,9 @@ def _errors(maker: Maker, block: Block, rows: list[Row], means: list[Row]) -> No
     block.figures.append(
         maker.figure(
             "errors",
-            charts.errors(drawn, _ERROR_COLOURS, maker.tips("month", "kind", "amount")),
+            charts.errors(drawn, colours, maker.tips("month", "kind", "amount")),
             said={"days": rows[0]["horizon_days"]},
-            legend=[(colour, words.value("method", kind)) for kind, colour in _ERROR_COLOURS.items()],
+            legend=[(colour, kind) for kind, colour in colours.items()],
             tables=[maker.table("errors", all_errors, rows, maker.answers["errors"])],
         )
     )

@@ -71,6 +71,10 @@ class Words:
         text: str = self.texts.get(f"{domain}.{str(value).replace(' ', '_')}", str(value))
         return text
 
+    def in_words(self, domain: str, colours: Mapping[str, str]) -> dict[str, str]:
+        """Return colours by the word for a value, rather than by the value."""
+        return {self.value(domain, value): colour for value, colour in colours.items()}
+
     def number(self, value: Any, kind: str, currency: str | None = None) -> Markup:
         """Write a value for people, with its exact value for programs.
 
@@ -89,10 +93,6 @@ class Words:
     def count(self, noun: str, count: int) -> Markup:
         """Write a number of things: 3 invoices."""
         return Markup("{} {}").format(self.number(count, "count"), self._noun(noun, count))
-
-    def count_plain(self, noun: str, count: int) -> str:
-        """Write a number of things, not for HTML."""
-        return f"{self.formats.number(count)} {self._noun(noun, count)}"
 
     def _noun(self, noun: str, count: int) -> str:
         is_one = count == 1 or (self.language == "fr" and count == 0)
