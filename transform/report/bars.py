@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
+
 from charts import MONEY, MONTH, WHOLE, bands, by_month, colour, data, money_axis
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def categories(
             alt.Tooltip("amount:Q", format=MONEY, title=words["amount"]),
         ],
     )
-    return bars.add_params(chosen).properties(height=alt.Step(_BAR - 4))
+    chart: Chart = bars.add_params(chosen).properties(height=alt.Step(_BAR - 4))
+    return chart
 
 
 def _names(field: str, by: str | None = None, order: Sequence[str] | None = None) -> alt.Y:
@@ -79,7 +81,7 @@ def lying(
     """
     base = alt.Chart(data(rows))
     names = _names("name", None if order else "total", order)
-    bars = base.mark_bar(**({"cursor": "pointer"} if pointer else {})).encode(
+    bars = base.mark_bar(cursor="pointer" if pointer else "default").encode(
         y=names,
         x=_length("amount"),
         color=colour("kind", colours) if colours else alt.value("var(--out)"),
@@ -115,9 +117,7 @@ def spending(rows: Sequence[Row], words: Mapping[str, str], most: int) -> Chart:
         alt.Chart(data(rows))
         .transform_filter("category == '' || datum.category == category")
         .transform_aggregate(total="sum(amount)", groupby=["name"])
-        .transform_window(
-            rank="row_number()", sort=[alt.SortField("total", order="descending")]
-        )
+        .transform_window(rank="row_number()", sort=[alt.SortField("total", order="descending")])
         .transform_filter(f"datum.rank <= {most}")
     )
     names = _names("name", "total")
@@ -144,9 +144,7 @@ def missing(rows: Sequence[Row], order: Sequence[str], words: Mapping[str, str])
         order: Persons from top to bottom.
         words: Titles of the tooltips.
     """
-    base = by_month(rows).encode(
-        x=bands("month", MONTH, 0.04), y=_names("holder", order=order)
-    )
+    base = by_month(rows).encode(x=bands("month", MONTH, 0.04), y=_names("holder", order=order))
     cells = base.mark_rect(color="var(--out)", stroke="var(--paper)").encode(
         opacity=alt.Opacity(
             "transactions:Q", scale=alt.Scale(range=[0.08, 0.75], domainMin=0), legend=None

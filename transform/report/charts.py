@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
+
 from drawing import HIT
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from queries import Row
 
-    Chart = alt.Chart | alt.LayerChart
+    Chart = alt.Chart | alt.LayerChart | alt.FacetChart
     Colours = Mapping[str, str]
 
 CERTAINTIES: Final = ("known", "likely", "learned", "assumed")
@@ -48,7 +49,10 @@ def data(rows: Sequence[Mapping[str, Any]]) -> alt.InlineData:
     """Return rows as a chart takes them: what is drawn need not be exact to the cent."""
     return alt.InlineData(
         values=[
-            {key: float(value) if isinstance(value, Decimal) else value for key, value in row.items()}
+            {
+                key: float(value) if isinstance(value, Decimal) else value
+                for key, value in row.items()
+            }
             for row in rows
         ]
     )
@@ -65,9 +69,7 @@ def _amount(title: str | None = None, field: str = "amount", **options: Any) -> 
 
 def bands(field: str, expression: str, gap: float = 0.3, **options: Any) -> alt.X:
     """Return an axis of months or weeks, whose values are ISO days."""
-    axis = alt.Axis(
-        labelExpr=expression, labelAngle=0, title=None, labelOverlap=False, ticks=False
-    )
+    axis = alt.Axis(labelExpr=expression, labelAngle=0, title=None, labelOverlap=False, ticks=False)
     return alt.X(f"{field}:O", axis=axis, scale=alt.Scale(paddingInner=gap), **options)
 
 
@@ -79,17 +81,13 @@ def colour(field: str, colours: Colours) -> alt.Color:
 
 def by_month(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     """Return a chart of rows with a month, an ISO day, which gets `when` in words."""
-    return alt.Chart(data(rows)).transform_calculate(
-        when="utcFormat(toDate(datum.month), '%B %Y')"
-    )
+    return alt.Chart(data(rows)).transform_calculate(when="utcFormat(toDate(datum.month), '%B %Y')")
 
 
 def _zero() -> alt.Chart:
-    return (
-        alt.Chart(data([{"zero": 0}]))
-        .mark_rule(color="var(--line)", strokeWidth=1)
-        .encode(y=alt.Y("zero:Q", title=None))
-    )
+    rule = alt.Chart(data([{"zero": 0}])).mark_rule(color="var(--line)", strokeWidth=1)
+    zero: alt.Chart = rule.encode(y=alt.Y("zero:Q", title=None))
+    return zero
 
 
 def cash(
@@ -139,12 +137,9 @@ def cash(
     for name in ("today", "threshold", "lowest"):
         if mark := marks.get(name):
             layers += _mark(name, mark, day, words)
-    pointer = {"strokeWidth": 4, "opacity": 0, "color": "var(--ink)"}
     layers += [
-        past.mark_rule(**pointer)
-        .encode(
-            x=day, tooltip=[when, alt.Tooltip("value:Q", format=MONEY, title=words["balance"])]
-        )
+        past.mark_rule(strokeWidth=4, opacity=0, color="var(--ink)")
+        .encode(x=day, tooltip=[when, alt.Tooltip("value:Q", format=MONEY, title=words["balance"])])
         .properties(name=HIT),
         future.mark_point(size=60, filled=True, color="var(--balance)", opacity=0.001).encode(
             x=day,
@@ -261,7 +256,7 @@ def pay_weeks(
         words: Titles of the tooltips.
     """
     axis = alt.Axis(labelAngle=0, title=None, ticks=False, labelOverlap="greedy")
-    return (
+    chart: Chart = (
         alt.Chart(data(rows))
         .mark_bar(size=38)
         .encode(
@@ -276,6 +271,7 @@ def pay_weeks(
         )
         .properties(height=200)
     )
+    return chart
 
 
 def vat(
@@ -344,7 +340,5 @@ def errors(rows: Sequence[Row], colours: Colours, words: Mapping[str, str]) -> C
         ],
     )
     bars = base.transform_filter("datum.came").mark_bar()
-    dots = base.transform_filter("!datum.came").mark_point(
-        filled=True, size=55, opacity=1
-    )
+    dots = base.transform_filter("!datum.came").mark_point(filled=True, size=55, opacity=1)
     return alt.layer(bars, _zero(), dots).properties(height=220)

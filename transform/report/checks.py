@@ -85,7 +85,9 @@ def read_checks(folder: Path | None) -> Checks:
         return Checks()
     if not checks:
         return Checks()
-    return Checks(finished, sorted(checks, key=lambda check: (_ORDER.get(check.status, 0), check.name)))
+    return Checks(
+        finished, sorted(checks, key=lambda check: (_ORDER.get(check.status, 0), check.name))
+    )
 
 
 def _name(unique_id: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    import altair as alt
+    from charts import Chart
     from formats import Formats
 
 HIT: Final = "hit"
@@ -55,7 +55,9 @@ _THEME: Final[Mapping[str, Any]] = {
 }
 """Colours are the page's (CSS variables), so that one drawing is both light and dark."""
 
-_HIT_GROUPS: Final = re.compile(rf'<g class="mark-rule role-mark [^"]*{HIT}_marks[^>]*>.*?</g>', re.S)
+_HIT_GROUPS: Final = re.compile(
+    rf'<g class="mark-rule role-mark [^"]*{HIT}_marks[^>]*>.*?</g>', re.DOTALL
+)
 _ROLES: Final = re.compile(r' (?:role="graphics-[a-z]+"|aria-roledescription="[^"]*")')
 _EMPTY_PATHS: Final = re.compile(
     r'<path class="(?:background|foreground)" aria-hidden="true" d="[^"]*"[^>]*></path>'
@@ -68,6 +70,21 @@ _DEFAULTS: Final = re.compile(
 _TAGS: Final = re.compile(r"<(?:path|g|line|text)[^>]*>")
 _DECIMALS: Final = re.compile(r"(\d\.\d\d)\d+")
 _OPENING: Final = re.compile(r"<svg [^>]*?width=\"([\d.]+)\" height=\"([\d.]+)\"[^>]*>")
+
+
+@dataclass(frozen=True)
+class Said:
+    """The words of a chart.
+
+    Attributes:
+        name: Begins the ids in its SVG; no other chart has it.
+        title: Says what it shows.
+        description: Says in words what it looks like.
+    """
+
+    name: str
+    title: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -85,22 +102,13 @@ class Drawing:
     config: Mapping[str, Any]
 
 
-def draw(
-    chart: alt.Chart | alt.LayerChart,
-    width: int,
-    name: str,
-    title: str,
-    description: str,
-    formats: Formats,
-) -> Drawing:
+def draw(chart: Chart, width: int, said: Said, formats: Formats) -> Drawing:
     """Draw a chart.
 
     Args:
         chart: The chart, without a width.
         width: Its width in pixels.
-        name: Begins the ids in the SVG; no other chart has it.
-        title: Says what it shows.
-        description: Says in words what it looks like.
+        said: Its words.
         formats: Writes its numbers and days.
     """
     spec = chart.to_dict()
@@ -115,16 +123,20 @@ def draw(
         time_format_locale=formats.time_locale,
     )
     config = vega.pop("config")
-    return Drawing(_tidy(svg, name, title, description), in_script(vega), config)
+    return Drawing(_tidy(svg, said), in_script(vega), config)
 
 
-def _tidy(svg: str, name: str, title: str, description: str) -> Markup:
+def _tidy(svg: str, said: Said) -> Markup:
     """Give the SVG its title and description, and leave out what nobody sees."""
     for unseen in (_HIT_GROUPS, _ROLES, _EMPTY_PATHS, _DEFAULTS):
         svg = unseen.sub("", svg)
     svg = _TAGS.sub(lambda tag: _DECIMALS.sub(r"\1", tag[0]), svg)
+    name = said.name
     svg = svg.replace('id="clip', f'id="{name}-clip').replace("url(#clip", f"url(#{name}-clip")
-    words = f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(description)}</desc>'
+    words = (
+        f'<title id="{name}-t">{escape(said.title)}</title>'
+        f'<desc id="{name}-d">{escape(said.description)}</desc>'
+    )
     return Markup(  # noqa: S704 - Vega escapes the text that it draws, and the words are escaped
         _OPENING.sub(
             lambda found: (

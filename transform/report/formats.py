@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NOTHING: Final = "–"
+NOTHING: Final = "\N{EN DASH}"
 """Stands where a number is not known."""
 
 _NARROW: Final = "\N{NARROW NO-BREAK SPACE}"

@@ -6,15 +6,14 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from markupsafe import Markup
+
 import bars as bar_charts
 import charts
-from markupsafe import Markup
 from parts import Block, Column, Control, Figure, Maker, Tile
 from queries import months_before
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from queries import Row
 
 CERTAINTY_COLOURS: Final = {
@@ -167,9 +166,7 @@ def _cash_figure(maker: Maker, balances: list[Row], weeks: list[Row]) -> Figure:
         marks["threshold"] = {"amount": maker.threshold}
         amount = words.formats.money(maker.threshold, maker.currency)
         legend.append(("dashed var(--out)", words.plain("legend.threshold", amount=amount)))
-    chart = charts.cash(
-        "\n".join(lines), ends, marks, {**maker.tips(*_CASH_TIPS), "lowest": label}
-    )
+    chart = charts.cash("\n".join(lines), ends, marks, {**maker.tips(*_CASH_TIPS), "lowest": label})
     controls = []
     if len(accounts) > 1:
         names = [(places[account], name or account) for account, name in accounts.items()]

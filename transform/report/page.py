@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
+from markupsafe import Markup
+
 import money
 import papers
 import spent
 from drawing import in_script
 from formats import machine
-from markupsafe import Markup
 from parts import Block, Maker, Section
 from trust import check_sentence, complete, trust
-from words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from checks import Checks
     from queries import Answers, Row
+    from words import Words
 
     Writer = Callable[[Maker, Row | None], Block]
 

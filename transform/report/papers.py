@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import bars
 import charts
@@ -85,6 +83,7 @@ def add_filtered(block: Block, maker: Maker, table: Table, every: str, label: st
 
 
 def ordered(names: Iterable[str]) -> list[str]:
+    """Return each name once, where it was first."""
     return list(dict.fromkeys(names))
 
 

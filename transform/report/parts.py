@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from drawing import HALF, WIDE, Drawing, draw
 from markupsafe import Markup
+
+from drawing import HALF, WIDE, Drawing, Said, draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
-    import altair as alt
+    from charts import Chart
     from queries import Answer, Answers, Row
     from words import Words
 
@@ -225,7 +226,7 @@ class Maker:
     def figure(
         self,
         name: str,
-        chart: alt.Chart | alt.LayerChart,
+        chart: Chart,
         *,
         is_wide: bool = True,
         said: Mapping[str, Any] | None = None,
@@ -243,9 +244,8 @@ class Maker:
         title = self.words.plain(f"figure.{name}")
         description = self.words.plain(f"figure.{name}.desc", **(said or {}))
         id_ = self.id(name)
-        drawing = draw(
-            chart, WIDE if is_wide else HALF, id_, title, description, self.words.formats
-        )
+        words = Said(id_, title, description)
+        drawing = draw(chart, WIDE if is_wide else HALF, words, self.words.formats)
         options.setdefault("unit", self.currency)
         return Figure(id_, title, description, drawing, is_wide, **options)
 

@@ -101,8 +101,8 @@ def build(options: argparse.Namespace) -> str:
     threshold = _amount(options.threshold)
     now = datetime.now(UTC)
     library = start_library()
-    with connect(options.database) as connection:
-        answers = ask(connection, options.schema, now.date())
+    with connect(options.database) as database:
+        answers = ask(database, options.schema, now.date())
     locale = next((row["locale"] for row in answers["kpis"].rows), None)
     words = Words.of(options.language or language_of(locale))
     if options.without_names:

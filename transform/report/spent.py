@@ -12,8 +12,6 @@ from papers import add_filtered, ordered
 from parts import Block, Control, Figure, Maker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from queries import Row
 
 _SHADES: Final = 4

@@ -8,8 +8,9 @@ import charts
 from parts import Block, Maker, Section, Table
 
 if TYPE_CHECKING:
-    from checks import Checks
     from markupsafe import Markup
+
+    from checks import Checks
     from queries import Row
     from words import Words
 

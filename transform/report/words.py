@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from markupsafe import Markup, escape
+
 from formats import NOTHING, Formats, machine
-from markupsafe import Markup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ class Words:
             currency: ISO 4217 code of an amount.
         """
         if value is None:
-            return Markup(NOTHING)
+            return escape(NOTHING)
         shown = self.formats.cell(value, kind)
         if currency is not None and kind == "money":
             shown = self.formats.money(value, currency)
