@@ -1,7 +1,18 @@
 """Airflow: one mapped task per organization, every hour.
 
-Put this file and `organizations.py` into the DAG folder of workers that have this project, and
-`meltano` on their path with its plugins installed (`meltano install`).
+The DAG folder gets this file and `organizations.py`, and the workers a clone of the project, whose
+`meltano` and plugins they use. In the folder of `meltano.yml`:
+
+    uv run meltano install
+    mkdir -p "$AIRFLOW_HOME/dags"
+    cp examples/airflow_organizations.py examples/organizations.py "$AIRFLOW_HOME/dags"
+    export MELTANO_PROJECT_ROOT="$PWD" PATH="$PWD/.venv/bin:$PATH"
+
+One run of all organizations, in the shell that has these variables, as the scheduler's worker has
+them:
+
+    uvx --from apache-airflow airflow db migrate
+    uvx --from apache-airflow airflow dags test qonto_organizations
 """
 
 from __future__ import annotations

@@ -1,12 +1,21 @@
 """Dagster: one partition per organization, loaded every hour.
 
-    meltano install
-    uvx --with dagster-webserver dagster dev --python-file examples/dagster_organizations.py
+In the folder of `meltano.yml`; a run then finds `meltano`, and Dagster `organizations.py`:
+
+    uv run meltano install
+    export PATH="$PWD/.venv/bin:$PATH"
+    cd examples
+    uvx --with dagster-webserver dagster dev -f dagster_organizations.py
+
+One organization, without the web page:
+
+    uvx dagster asset materialize -f dagster_organizations.py --select qonto --partition alpha
 
 A backfill over all partitions loads every organization; the page of the asset shows when each was
-last loaded. The pool limits how many run at once, here and on other machines of the deployment:
+last loaded. The pool limits how many run at once, here and on other machines that share the
+folder `DAGSTER_HOME` or its database:
 
-    dagster instance concurrency set qonto 4
+    uvx dagster instance concurrency set qonto 4
 """
 
 from collections.abc import Iterator  # Dagster reads annotations, so they are not postponed

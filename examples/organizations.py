@@ -1,10 +1,16 @@
 """One Meltano run per Qonto organization, as the schedulers in this folder start it.
 
+    QONTO_ORGANIZATIONS=alpha,beta uv run python examples/organizations.py
+
 The organizations are named in the variable `QONTO_ORGANIZATIONS`, separated by commas. A variable
 `QONTO_<ORGANIZATION>_<SETTING>` is a setting of one of them: `QONTO_ALPHA_LOGIN` and
 `QONTO_ALPHA_SECRET_KEY`, for example, which the scheduler takes from its secret store. Each run has
-its own state and its own tables. The state lies where `MELTANO_STATE_BACKEND_URI` says, so that it
-does not matter which machine the next run is on.
+its own state, tables and documents. The state lies where `MELTANO_STATE_BACKEND_URI` says, so that
+it does not matter which machine the next run is on.
+
+As soon as one organization has a setting, Meltano's environment is `prod`, for all of them; without
+any, it is `demo`, in which each name makes a company up. `MELTANO_ENVIRONMENT` says otherwise. The
+project is the one that this file lies in, or that `MELTANO_PROJECT_ROOT` names.
 
 All runs on one IP address share Qonto's rate limit.
 """
@@ -13,15 +19,40 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(os.environ.get("MELTANO_PROJECT_ROOT") or Path(__file__).resolve().parent.parent)
 """The folder of `meltano.yml`."""
 
 
 def names() -> list[str]:
     """Return the names of the organizations."""
-    return os.environ.get("QONTO_ORGANIZATIONS", "alpha,beta,gamma").split(",")
+    listed = os.environ.get("QONTO_ORGANIZATIONS") or "alpha,beta,gamma"
+    return [name.strip() for name in listed.split(",") if name.strip()]
+
+
+def environment() -> str:
+    """Return the name of Meltano's environment.
+
+    It is one for all: an organization whose key was forgotten must fail, not be made up.
+    """
+    named = os.environ.get("MELTANO_ENVIRONMENT")
+    return named or ("prod" if any(map(own_settings, names())) else "demo")
+
+
+def own_settings(organization: str) -> dict[str, str]:
+    """Return the tap's variables that are set for one organization.
+
+    Args:
+        organization: Its name.
+    """
+    prefix = f"QONTO_{organization.upper()}_"
+    return {
+        f"TAP_QONTO_{name.removeprefix(prefix)}": value
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }
 
 
 def settings(organization: str) -> dict[str, str]:
@@ -30,17 +61,19 @@ def settings(organization: str) -> dict[str, str]:
     Args:
         organization: Its name, in lower case: letters, digits and underscores.
     """
-    prefix = f"QONTO_{organization.upper()}_"
+    folder = PROJECT / "output" / organization
+    documents = os.environ.get("TAP_QONTO_ATTACHMENTS_PATH")
+    if documents:
+        documents = f"{documents.rstrip('/')}/{organization}"
     return {
         # What the demo company is called; of no effect with an account.
         "TAP_QONTO_DEMO_ORGANIZATION": organization,
-        "TARGET_DUCKDB_PATH": str(PROJECT / f"output/{organization}.duckdb"),
+        "TAP_QONTO_ATTACHMENTS_PATH": str(folder / "documents") if documents is None else documents,
+        "TARGET_DUCKDB_PATH": f"{folder}.duckdb",
+        "TARGET_JSONL_DESTINATION_PATH": str(folder / "jsonl"),
+        "TARGET_CSV_OUTPUT_PATH": str(folder / "csv"),
         "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": f"qonto_{organization}",
-    } | {
-        f"TAP_QONTO_{name.removeprefix(prefix)}": value
-        for name, value in os.environ.items()
-        if name.startswith(prefix)
-    }
+    } | own_settings(organization)
 
 
 def load(organization: str) -> None:
@@ -54,8 +87,32 @@ def load(organization: str) -> None:
     """
     target = os.environ.get("QONTO_TARGET", "target-duckdb")
     subprocess.run(
-        ["meltano", "run", f"--state-id-suffix={organization}", "tap-qonto", target],
+        [
+            *("meltano", f"--environment={environment()}", "run"),
+            *(f"--state-id-suffix={organization}", "tap-qonto", target),
+        ],
         cwd=PROJECT,
         env=os.environ | settings(organization),
         check=True,
     )
+
+
+def main() -> int:
+    """Load one organization after the other, as cron would.
+
+    Returns:
+        The exit code: 1 if a run failed, after which the others are loaded all the same.
+    """
+    failed = []
+    for organization in names():
+        try:
+            load(organization)
+        except subprocess.CalledProcessError:
+            failed.append(organization)
+    if failed:
+        sys.stderr.write(f"Not loaded: {', '.join(failed)}\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

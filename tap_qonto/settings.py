@@ -13,17 +13,11 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft202012Validator
 from singer_sdk import typing as th
 
-from tap_qonto.instants import FLOOR, uniform
-from tap_qonto.tokens import is_safe_url
+from tap_qonto.api.instants import FLOOR, uniform
+from tap_qonto.api.network import is_safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-API_URLS = {
-    "production": "https://thirdparty.qonto.com/v2",
-    "sandbox": "https://thirdparty-sandbox.staging.qonto.co/v2",
-}
-"""Base URLs by environment, from Qonto's documentation."""
 
 SETTINGS = th.PropertiesList(
     th.Property(

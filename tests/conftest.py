@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
-from tap_qonto.instants import from_datetime
-from tap_qonto.redaction import Redaction
+from tap_qonto.api.instants import from_datetime
+from tap_qonto.api.redaction import Redaction
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.tap import TapQonto
-from tests.runner import KEY, config_for
+from tests.kit.runner import KEY, config_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mask a test's own secrets only: the process is one, the taps in it are many."""
-    monkeypatch.setattr("tap_qonto.redaction._redaction", Redaction())
+    monkeypatch.setattr("tap_qonto.api.redaction._redaction", Redaction())
 
 
 @pytest.fixture
@@ -50,6 +50,17 @@ def config(server: DemoServer) -> dict[str, Any]:
     return config_for(server)
 
 
+@pytest.fixture
+def postgres_url() -> str:
+    """Where a PostgreSQL server listens that the test may fill."""
+    url = os.environ.get("TEST_POSTGRES_URL")
+    if not url:
+        if os.environ.get("CI"):
+            pytest.fail("TEST_POSTGRES_URL is not set")
+        pytest.skip("`.ci/run slow` starts the PostgreSQL server that this needs")
+    return url
+
+
 class Clock:
     """The time that the company, its API and the runs of the tap agree on.
 
@@ -74,9 +85,34 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def on_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the runs of the test take something else from their machine than it offers."""
+
+    def change(**parts: Any) -> None:
+        monkeypatch.setattr(TapQonto, "machine", replace(TapQonto.machine, **parts))
+
+    return change
+
+
+@pytest.fixture
+def clock(on_machine: Callable[..., None]) -> Clock:
     """A clock that says when each run of the test begins."""
     clock = Clock()
-    began = property(lambda _tap: int(clock.now.timestamp() * 1000))
-    monkeypatch.setattr(TapQonto, "initialized_at", began)
+    on_machine(clock=lambda: clock().timestamp())
     return clock
+
+
+@pytest.fixture
+def slept(on_machine: Callable[..., None]) -> list[float]:
+    """The seconds that the tap slept, which took no time."""
+    return sleepless(on_machine)
+
+
+def sleepless(on_machine: Callable[..., None]) -> list[float]:
+    """Let time pass by sleeping alone; return the seconds slept, as they come."""
+    slept: list[float] = []
+    # Whoever sleeps until an instant wakes up after it.
+    on_machine(
+        sleep=slept.append, stopwatch=lambda: 1_000.0 + sum(seconds + 0.001 for seconds in slept)
+    )
+    return slept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_qonto.streams.documents import (
+from tap_qonto.streams.attachments import (
     ClientInvoiceAttachments,
     CreditNoteAttachments,
     QuoteAttachments,

@@ -5,31 +5,27 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from concurrent.futures import Future
-from copy import deepcopy
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-import backoff
 from typing_extensions import override
 
-from tap_qonto.client import AnswerError, NotReadableError, Query, UnauthorizedError
-from tap_qonto.documents import STATEMENT, Document
-from tap_qonto.instants import from_datetime
+from tap_qonto.api.errors import NotReadableError, UnauthorizedError
+from tap_qonto.documents.document import Document
 from tap_qonto.streams.base import QontoStream
-from tap_qonto.streams.invoicing import ClientInvoices, CreditNotes, Quotes
-from tap_qonto.streams.spending import SupplierInvoices
-from tap_qonto.streams.transactions import Statements, Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.documents import Fetched
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Row
+    from tap_qonto.documents.document import Fetched
+    from tap_qonto.reading.run import Run
+    from tap_qonto.singer.sdk import SdkTap
 
 AHEAD = 100
 """Rows of the parent, about a page, whose documents may be under way before their turn."""
+
 
 _DOCUMENTS = "\0documents"
 """Where a parent's row carries its documents from its cleaning to its turn."""
@@ -66,18 +62,19 @@ class DocumentStream(QontoStream, scope="attachment.read"):
     belongs_to: ClassVar[str] = ""
     pointers: ClassVar[tuple[str, ...]] = ("attachment_id",)
     invoices: ClassVar[bool] = False
+    holds_documents = True
     state_partitioning_keys = ()  # one STATE for all parents
 
     _turn = _Waiting({})
     _written = 0
     _received = 0
 
-    def __init__(self, tap: Any) -> None:
-        super().__init__(tap)
+    def __init__(self, tap: SdkTap, run: Run) -> None:
+        super().__init__(tap, run)
         self._statuses: Counter[str] = Counter()
         self._unreadable = 0
 
-    def of(self, row: Row) -> Iterator[Document]:
+    def documents_of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row of the parent, as Qonto sent it, points at."""
         named = (row.get(name) for name in self.pointers)
         for id_ in dict.fromkeys(id_ for id_ in named if isinstance(id_, str) and id_):
@@ -110,8 +107,8 @@ class DocumentStream(QontoStream, scope="attachment.read"):
 
     def accompany(self, rows: Iterable[Row], parent: QontoStream) -> Iterator[Row]:
         """Yield the parent's rows, while the documents of those that follow are fetched."""
-        self._write_schema_message()
-        ahead = AHEAD if self.ABORT_AT_RECORD_COUNT is None else 0
+        self.announce()
+        ahead = 0 if self.is_test else AHEAD
         waiting: deque[_Waiting] = deque()
         try:
             for row in rows:
@@ -127,11 +124,11 @@ class DocumentStream(QontoStream, scope="attachment.read"):
     def begin(self, row: Row, parent: QontoStream) -> _Waiting:
         """Begin to fetch the documents of a row."""
         documents = row.pop(_DOCUMENTS, ())
-        if not documents or not parent.stream_maps[0].get_filter_result(row):
+        if not documents or not parent.is_wanted(row):
             return _Waiting(row)
-        if self.name in self.tap.skipped:
+        if self.name in self.run.skipped:
             return _Waiting(row, unfinished=True)
-        return _Waiting(row, tuple(map(self.tap.archive.begin, documents)))
+        return _Waiting(row, tuple(map(self.run.archive.begin, documents)))
 
     def _next(self, waiting: _Waiting, parent: QontoStream) -> Row:
         while waiting.later:
@@ -146,7 +143,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if self._turn.documents:
             yield {self.belongs_to: row["id"]}
 
-    def write(self, context: types.Context | None, parent: QontoStream) -> None:
+    def write_all(self, context: types.Context | None, parent: QontoStream) -> None:
         """Write the documents of the row whose turn it is.
 
         Raises:
@@ -157,16 +154,16 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             for work in self._turn.documents:
                 fetched = work.result() if isinstance(work, Future) else work
                 self._note(fetched, context)
-                self._write_record_message(self.clean(fetched.row, context))
+                self.write(self.clean(fetched.row, context))
         except (NotReadableError, UnauthorizedError) as error:
-            if not self.tap.may_skip(self, error):
+            if not self.run.may_skip(self, error):
                 raise
-            self.tap.skip(self, error)
+            self.run.skip(self, error)
             parent.hold(self._turn.row)
         # A parent that is not selected itself writes no STATE before its end.
         if not parent.selected and self._written >= self.STATE_MSG_FREQUENCY:
             self._written = 0
-            self._write_state_message()
+            self.checkpoint()
 
     # What the log says
 
@@ -204,134 +201,3 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             "%s: %s; %s MB downloaded",
             self.name, ", ".join(counts), f"{self._received / 1e6:,.1f}",
         )  # fmt: skip
-
-
-class TransactionAttachments(DocumentStream, belongs_to="transaction_id"):
-    """Receipts and other documents of transactions."""
-
-    name = "transaction_attachments"
-    primary_keys = ("transaction_id", "id")
-    parent_stream_type = Transactions
-
-    @override
-    def of(self, row: Row) -> Iterator[Document]:
-        embedded = {
-            told["id"]: told
-            for told in row.get("attachments") or ()
-            if isinstance(told, dict) and isinstance(told.get("id"), str)
-        }
-        for id_ in dict.fromkeys((*embedded, *(row.get("attachment_ids") or ()))):
-            told = embedded.get(id_)
-            # The row's cleaning removes the links, and changes the rest to what columns need.
-            document = self.document(row, str(id_), None if told is None else deepcopy(told))
-            document.sealed = self.config["probative_attachments"]
-            yield document
-
-
-class ClientInvoiceAttachments(DocumentStream, belongs_to="client_invoice_id", invoices=True):
-    """PDF documents of client invoices.
-
-    Qonto makes the PDF about 10 seconds after the invoice, says its guide, which advises to ask
-    for the invoice up to 15 times, 2 seconds apart.
-    """
-
-    name = "client_invoice_attachments"
-    primary_keys = ("client_invoice_id", "id")
-    parent_stream_type = ClientInvoices
-
-    @override
-    def begin(self, row: Row, parent: QontoStream) -> _Waiting:
-        if not _awaits_pdf(row):
-            return super().begin(row, parent)
-        return _Waiting(row, later=self.tap.archive.wait(self._begin_later, row, parent))
-
-    def _begin_later(self, row: Row, parent: QontoStream) -> _Waiting:
-        """Wait for an invoice's PDF; without one, the next run must read the invoice again."""
-        invoice = backoff.on_predicate(
-            backoff.constant,
-            lambda invoice: (
-                invoice and not invoice.get("attachment_id") and not self.tap.archive.stopped
-            ),
-            interval=2,
-            max_tries=15,
-            jitter=None,
-            logger=None,
-        )(self._invoice)(row["id"])
-        if invoice is None:
-            return super().begin(row, parent)
-        row = parent.clean(invoice, None)
-        return super().begin(row, parent)._replace(unfinished=not row.get("attachment_id"))
-
-    def _invoice(self, id_: str) -> Row | None:
-        """Return an invoice as it is now; None if it was deleted meanwhile."""
-        query = Query(self.name, f"/client_invoices/{id_}")
-        try:
-            answer = self.tap.client.get(query)
-        except NotReadableError as error:
-            if error.status != 404:  # noqa: PLR2004 - not found
-                raise
-            return None
-        invoice = answer.get("client_invoice") if isinstance(answer, dict) else None
-        if not isinstance(invoice, dict):
-            msg = f"GET {query.path} answered JSON without the object 'client_invoice'"
-            raise AnswerError(msg, status=200)
-        return invoice
-
-
-_RECENTLY = timedelta(minutes=15)
-"""How long after an invoice's last change its PDF may still be in the making."""
-
-
-def _awaits_pdf(invoice: Row) -> bool:
-    """Return whether an invoice's PDF is likely to appear within seconds."""
-    return (
-        not invoice.get("attachment_id")
-        and invoice.get("status") not in (None, "draft")
-        and (invoice.get("updated_at") or "") > from_datetime(datetime.now(UTC) - _RECENTLY)
-    )
-
-
-class CreditNoteAttachments(DocumentStream, belongs_to="credit_note_id"):
-    """PDF documents of credit notes."""
-
-    name = "credit_note_attachments"
-    primary_keys = ("credit_note_id", "id")
-    parent_stream_type = CreditNotes
-
-
-class QuoteAttachments(DocumentStream, belongs_to="quote_id"):
-    """PDF documents of quotes."""
-
-    name = "quote_attachments"
-    primary_keys = ("quote_id", "id")
-    parent_stream_type = Quotes
-
-
-class SupplierInvoiceAttachments(
-    DocumentStream,
-    belongs_to="supplier_invoice_id",
-    pointers=("attachment_id", "display_attachment_id"),
-    invoices=True,
-):
-    """Documents of supplier invoices: the original file and, where it differs, the readable one."""
-
-    name = "supplier_invoice_attachments"
-    primary_keys = ("supplier_invoice_id", "id")
-    parent_stream_type = SupplierInvoices
-
-
-class StatementFiles(DocumentStream, belongs_to="statement_id", scope="organization.read"):
-    """PDF documents of account statements."""
-
-    name = "statement_files"
-    path = "/statements/{id}"
-    primary_keys = ("statement_id",)
-    parent_stream_type = Statements
-
-    @override
-    def of(self, row: Row) -> Iterator[Document]:
-        file, id_ = row.get("file"), row.get("id")
-        if isinstance(file, dict) and isinstance(id_, str):
-            columns = {name: row.get(name) for name in ("bank_account_id", "period")}
-            columns |= {self.belongs_to: id_, "created_at": None}
-            yield Document(self.name, columns, id_, STATEMENT, told=dict(file))

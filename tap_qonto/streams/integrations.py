@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_qonto.streams.base import Listed
+from tap_qonto.streams.kinds import Listed
 
 
 class WebhookSubscriptions(Listed, envelope="subscriptions", scope="webhook", oauth_only=True):

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.client import AnswerError
-from tap_qonto.instants import as_filter
-from tap_qonto.pagination import Bounds, restart
-from tap_qonto.streams.base import Listed, Single, Windowed
+from tap_qonto.api.instants import as_filter
+from tap_qonto.reading.window import Bounds, restart
+from tap_qonto.streams.kinds import Listed, Single, Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Row
 
 CREATED = {"sort": "created_at", "filters": "filter[created_at_{}]"}
 
@@ -36,7 +35,7 @@ class ClientInvoices(
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        changed = Bounds(restart(self.start(context)), self.tap.run_end)
+        changed = Bounds(restart(self.start(context)), self.run.end)
         filters = [
             (f"filter[updated_at_{side}]", as_filter(bound))
             for side, bound in (("from", changed.start), ("to", changed.end))
@@ -93,8 +92,5 @@ class EinvoicingSettings(Single, scope="einvoicing.read"):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        row = self.tap.client.get(self.query())
-        if not isinstance(row, dict):
-            msg = f"GET {self.path} answered no object"
-            raise AnswerError(msg, status=200)
-        yield self.clean({**row, "organization_id": self.tap.organization.get("id")}, context)
+        settings = self.run.client.object(self.query())
+        yield self.clean({**settings, "organization_id": self.run.organization.get("id")}, context)

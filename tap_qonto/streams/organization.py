@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.streams.base import Listed, Single
+from tap_qonto.streams.kinds import Listed, Single
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.client import Query
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Query, Row
 
 
 class Organization(Single):
@@ -26,7 +25,7 @@ class Organization(Single):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        yield self.clean(deepcopy(self.tap.organization), context)
+        yield self.clean(deepcopy(self.run.organization), context)
 
     @override
     def first_queries(self) -> Sequence[Query]:
@@ -45,8 +44,8 @@ class BankAccounts(Listed):
         for row in super().rows(context):
             listed.add(row["id"])
             yield row
-        if self.tap.external_accounts:
-            organization = self.tap.organization
+        if self.run.external_accounts:
+            organization = self.run.organization
             embedded = organization.get("bank_accounts")
             for account in embedded if isinstance(embedded, list) else ():
                 known = {"organization_id": organization.get("id")}

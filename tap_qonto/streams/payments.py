@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from typing_extensions import override
 
-from tap_qonto.client import NotReadableError
-from tap_qonto.streams.base import Listed
+from tap_qonto.api.errors import NotReadableError
+from tap_qonto.streams.kinds import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.client import Query
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Query, Row
 
 
 class PaymentLinks(Listed, scope="payment_link.read", oauth_only=True):
@@ -54,7 +54,7 @@ class PaymentLinkPayments(
         try:
             yield from self.numbered(query, context)
         except NotReadableError as error:
-            if error.status != 404:  # noqa: PLR2004 - the link was deleted meanwhile
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
     @override

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.streams.base import Listed, Windowed
+from tap_qonto.streams.kinds import Listed, Windowed
 
 if TYPE_CHECKING:
     from singer_sdk.helpers import types
 
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Row
 
 
 class Cards(Listed, scope="card.read", params=(("sort_by", "created_at:asc"),)):

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.client import paged
-from tap_qonto.pagination import Bounds, merge, restart
-from tap_qonto.streams.base import Listed, Windowed
+from tap_qonto.api.pages import paged
+from tap_qonto.reading.window import Bounds, merge, restart
+from tap_qonto.streams.kinds import Listed, Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.client import Query
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Query, Row
 
 EARLY = 3
 """Accounts whose first pages are fetched ahead of their turn, and wait in memory."""
@@ -38,7 +37,7 @@ class Transactions(Windowed, params=INCLUDES):
     @property
     @override
     def partitions(self) -> list[dict[str, str]]:
-        return [{"bank_account_id": account} for account in self.tap.bank_account_ids(self)]
+        return [{"bank_account_id": account} for account in self.run.bank_account_ids(self)]
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
@@ -46,7 +45,7 @@ class Transactions(Windowed, params=INCLUDES):
             return iter(())
         accounts = self.partitions
         following = accounts.index(dict(context)) + 1
-        self.tap.client.ask_early(self._openings(accounts[following : following + EARLY]))
+        self.run.client.ask_early(self._openings(accounts[following : following + EARLY]))
         window = self.window(context)
         sequences = [self.sequence(window, context, *params) for params in self._params(context)]
         return self.following(merge(sequences, key=self.sort), context)

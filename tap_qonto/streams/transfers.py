@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.client import AnswerError, Query
-from tap_qonto.streams.base import Listed, NewestFirst, Windowed
+from tap_qonto.api.errors import AnswerError
+from tap_qonto.api.pages import Query
+from tap_qonto.streams.kinds import Listed, NewestFirst, Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.pagination import Row
+    from tap_qonto.api.pages import Row
 
 
 class Beneficiaries(NewestFirst, params=(("sort_by", "updated_at:desc"),)):
@@ -74,8 +75,8 @@ class InternationalBeneficiaries(Listed, envelope="beneficiaries"):
     def _currencies(self) -> list[str]:
         """Return the currencies that Qonto can send, in a fixed order."""
         path = "/international/currencies"
-        answer = self.tap.client.get(Query(self.name, path, (("source", "EUR"),)))
-        currencies = answer.get("currencies") if isinstance(answer, dict) else None
+        answer = self.run.client.get(Query(self.name, path, (("source", "EUR"),)))
+        currencies = answer.get("currencies")
         if not isinstance(currencies, list):
             msg = f"GET {path} answered JSON without the list 'currencies'"
             raise AnswerError(msg, status=200)

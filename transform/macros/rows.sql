@@ -25,7 +25,6 @@ select
 {%- if present is none or present %}
 from {{ source('qonto', stream) }}
 {%- else %}
-{#- The source is named for the lineage: {{ source('qonto', stream) }} -#}
 from (select 1 as nothing) as nothing
 where 1 = 0
 {%- endif %}

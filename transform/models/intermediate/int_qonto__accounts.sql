@@ -2,6 +2,7 @@
 
     An account that Qonto lists is one; where that list is not there at all, an account is what
     transactions name. -#}
+{%- do ref('stg_qonto__transactions') -%}
 {%- set asked = has_columns('bank_accounts', [('balance_cents', 'balance')]) and has_columns(
     'transactions',
     ['side', 'settled_at', ('amount_cents', 'amount'), ('settled_balance_cents', 'settled_balance')]

@@ -14,7 +14,6 @@ with named as (
     inner join {{ ref('stg_qonto__labels') }} as labels on {{ json_text(item('ids')) }} = labels.label_id
     {%- else -%}
     {{ each_item('transactions.labels', 'ids') }}
-    {#- The lineage is the same: {{ ref('stg_qonto__labels') }} -#}
     {%- endif %}
 
 )

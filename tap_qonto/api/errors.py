@@ -1,0 +1,213 @@
+"""Every error of the tap and the target, under one root.
+
+Whoever catches `SentenceError` catches them all, and its message is all that a person needs::
+
+    SentenceError                   the run ends with this sentence and its exit code
+    ├── CredentialError             credentials that cannot be used
+    │   ├── DamagedStoreError       the token store was not written by us
+    │   ├── NoAnswerError           the token endpoint gave no answer; it may later
+    │   └── RefusedError            the token endpoint refused the grant
+    ├── QontoError                  a request without an answer to work with
+    │   ├── AnswerError             an answer other than documented
+    │   ├── UnauthorizedError       401
+    │   ├── NotReadableError        403, 404
+    │   ├── FaultError              may succeed later: 429, 5xx, no whole answer
+    │   │   ├── NotSentError        ... and the request never left this machine
+    │   │   └── FileFaultError      ... and it came from the host of a file
+    │   ├── GoneError               the file does not exist (any more)
+    │   └── ExpiredLinkError        the file host refused the link
+    ├── ListError                   a list cannot be read completely
+    │   ├── UnsortedError           ... because it is not in the order asked for
+    │   ├── PastTheEndError         the page lies beyond the last one
+    │   └── CeilingError            more rows match than Qonto lists
+    ├── RowError                    a row cannot be used at all
+    ├── StorageError                a document cannot be stored or read back
+    │   └── StoppedStoringError     ... because the run is at its end
+    ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
+    ├── InputError                  what was given to the run cannot be used
+    └── NothingReadError            every selected stream was refused
+
+    StoppedError                    a signal; no error, and caught by nothing that catches errors
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from typing_extensions import override
+
+
+class SentenceError(Exception):
+    """Something that ends a run or a part of it; the message is all that a person needs.
+
+    A message is one sentence or two that say what happened, where, and what to do, without secrets
+    and personal data.
+    """
+
+    exit_code: ClassVar[int] = 1
+    """How the process ends, if the error gets that far."""
+
+
+class CredentialError(SentenceError):
+    """Credentials that cannot be used."""
+
+
+class DamagedStoreError(CredentialError):
+    """The token store can be read, but not understood."""
+
+
+class NoAnswerError(CredentialError):
+    """The token endpoint has neither given tokens nor refused them; it may do so later.
+
+    Args:
+        reason: What happened, in a few words that follow the endpoint's URL.
+        may_be_spent: Whether the request may have arrived, so that the token sent with it may be
+            spent.
+        retry_after: Seconds to wait as the answer says, or None.
+    """
+
+    def __init__(
+        self, reason: str, *, may_be_spent: bool, retry_after: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.may_be_spent = may_be_spent
+        self.retry_after = retry_after
+
+
+class RefusedError(CredentialError):
+    """The token endpoint has refused the grant.
+
+    Args:
+        status: The HTTP status, 400 or 401 as a rule.
+        code: OAuth's error code, such as ``invalid_grant``; empty if the answer has none.
+        detail: The endpoint's own explanation without secrets, shortened; may be empty.
+    """
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+    @override
+    def __str__(self) -> str:
+        """Return status, code and detail as a person would quote them."""
+        said = f"{self.status} {self.code}".rstrip()
+        return f"{said}: {self.detail}" if self.detail else said
+
+
+class QontoError(SentenceError):
+    """A request that has no answer to work with.
+
+    Args:
+        message: One sentence or two, without secrets and personal data.
+        status: HTTP status, if there was an answer.
+        code: The API's own error code, if there was one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class AnswerError(QontoError):
+    """Qonto answered with something else than its documentation promises."""
+
+
+class UnauthorizedError(QontoError):
+    """The credentials were refused (401)."""
+
+
+class NotReadableError(QontoError):
+    """The credentials may not read this (403), or the feature is not activated (404)."""
+
+
+class FaultError(QontoError):
+    """The request may succeed later: throttled, a server error, or no whole answer.
+
+    Args:
+        message: What happened.
+        status: HTTP status, if there was an answer.
+        code: The API's own error code, if there was one.
+        retry_after: Seconds that the server asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, code=code)
+        self.retry_after = retry_after
+
+
+class NotSentError(FaultError):
+    """The request never reached Qonto: no address, no connection, no TLS."""
+
+
+class FileFaultError(FaultError):
+    """The file host did not send a whole file; it may succeed later."""
+
+
+class GoneError(QontoError):
+    """A file does not exist any more (404, 410)."""
+
+
+class ExpiredLinkError(QontoError):
+    """The file host refused a link, most likely because its half hour is over."""
+
+
+class ListError(SentenceError):
+    """A list cannot be read completely; the message says why and what to do."""
+
+
+class UnsortedError(ListError):
+    """The list is not in the order asked for, so it cannot be read by value."""
+
+
+class PastTheEndError(ListError):
+    """The page asked for lies beyond the last one (Qonto answers 422)."""
+
+
+class CeilingError(ListError):
+    """The query matches more rows than Qonto lists (Qonto answers 422 `search_limit_reached`)."""
+
+
+class RowError(SentenceError):
+    """A row cannot be used at all; the message says why, without its content."""
+
+
+class StorageError(SentenceError):
+    """A document cannot be stored or read back; the message says where and why."""
+
+
+class StoppedStoringError(StorageError):
+    """The run ended while a document was being stored."""
+
+
+class UnreadableError(SentenceError):
+    """A PDF cannot be read, or its invoice is no XML; the message says why."""
+
+
+class InputError(SentenceError):
+    """A file given to the run cannot be used; the message says why and what to do."""
+
+
+class NothingReadError(SentenceError):
+    """Every selected stream was refused."""
+
+
+class StoppedError(BaseException):
+    """A signal asked the run to stop.
+
+    Args:
+        signum: Number of the signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum

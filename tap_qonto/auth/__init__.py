@@ -1,0 +1,1 @@
+"""Credentials: Qonto's API key, a one-off access token, and OAuth whose tokens rotate."""

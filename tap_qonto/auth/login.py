@@ -1,0 +1,338 @@
+"""``tap-qonto-login``: get the first refresh token in a browser and put it into the token store.
+
+The authorization code flow with PKCE, on a redirect to this machine. Nothing secret is printed or
+taken from the command line: secrets come from the tap's own environment variables, from ``.env``,
+or are asked for without echo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import getpass
+import hashlib
+import os
+import secrets
+import sys
+import time
+import webbrowser
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode, urlsplit
+
+from tap_qonto.api.errors import CredentialError, DamagedStoreError, NoAnswerError, RefusedError
+from tap_qonto.api.network import is_safe_url
+from tap_qonto.auth.callback import Callback
+from tap_qonto.auth.credentials import store_path
+from tap_qonto.auth.endpoint import TokenEndpoint
+from tap_qonto.auth.keys import STAGING_HEADER, TOKEN_URLS, sendable
+from tap_qonto.auth.store import Stored, TokenStore, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_qonto.auth.endpoint import Tokens
+
+
+AUTHORIZE_URLS: Final = {
+    "production": "https://oauth.qonto.com/oauth2/auth",
+    "sandbox": "https://oauth-sandbox.staging.qonto.co/oauth2/auth",
+}
+"""Where a person grants access, by environment."""
+
+
+SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
+    "organization.read": (
+        "organization",
+        "bank_accounts",
+        "transactions",
+        "labels",
+        "memberships",
+        "beneficiaries",
+        "sepa_transfers",
+        "bulk_transfers",
+        "recurring_transfers",
+        "international_beneficiaries",
+        "statements",
+        "requests",
+    ),
+    "attachment.read": ("attachments",),
+    "card.read": ("cards",),
+    "cash_flow_category.read": ("cash_flow_categories",),
+    "client.read": ("clients",),
+    "client_invoices.read": ("client_invoices", "credit_notes", "quotes"),
+    "einvoicing.read": ("einvoicing_settings",),
+    "payment_link.read": ("payment_links", "payment_link_payments"),
+    "product.read": ("products",),
+    "sepa_direct_debit.read": (
+        "direct_debit_mandates",
+        "direct_debit_subscriptions",
+        "direct_debit_collections",
+    ),
+    "subscription.read": ("subscription",),
+    "supplier_invoice.read": ("supplier_invoices",),
+    "team.read": ("teams",),
+    "terminal.read": ("terminals",),
+}
+"""The scopes that are asked for, with the streams that need each.
+
+``webhook_subscriptions`` is missing on purpose: its scope ``webhook`` also lets its holder create
+subscriptions. ``--add-scope webhook`` asks for it.
+"""
+
+
+OFFLINE: Final = "offline_access"
+"""The scope without which Qonto gives no refresh token (Qonto's documentation)."""
+
+
+_PREFIX = "TAP_QONTO_"
+
+
+_PATIENCE = 300.0  # Seconds.
+
+
+_LOCK_TIMEOUT = 60.0  # Seconds.
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: The arguments without the program's name; by default those of the process.
+
+    Returns:
+        The exit code: 0 if the token store is filled, 1 if not (one sentence on stderr says why),
+        130 if a person interrupted it.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        _log_in(options, _settings())
+    except CredentialError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; the token store is as it was.\n")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tap-qonto-login",
+        description="Let tap-qonto read a company's Qonto account through OAuth: opens the "
+        "browser, then writes the token store. Every option may also be set as for the tap "
+        "(TAP_QONTO_CLIENT_ID, TAP_QONTO_TOKEN_STORE, ... or the same names in .env).",
+        epilog="Secrets are never options: they come from TAP_QONTO_CLIENT_SECRET and "
+        "TAP_QONTO_STAGING_TOKEN, or are asked for.",
+    )
+    add = parser.add_argument
+    add("--client-id", help="of the OAuth application")
+    add("--environment", choices=sorted(TOKEN_URLS), help="default: production")
+    add("--organization-id", help="part of the default token store's name, as for the tap")
+    add("--token-store", help="the file to write, or an existing folder")
+    add("--port", type=int, default=8910, help="of the registered redirect URI (default: 8910)")
+    add(
+        "--redirect-host",
+        choices=("127.0.0.1", "localhost"),
+        default="127.0.0.1",
+        help="of the registered redirect URI, http://HOST:PORT/callback (default: 127.0.0.1)",
+    )
+    add(
+        "--scope",
+        action="append",
+        metavar="NAME",
+        help="ask for this scope instead of all read scopes; may be given several times",
+    )
+    add(
+        "--add-scope",
+        action="append",
+        metavar="NAME",
+        default=[],
+        help="ask for this scope too, such as webhook",
+    )
+    add("--no-browser", action="store_true", help="print the address instead of opening it")
+    add("--timeout", type=float, default=_PATIENCE, help="seconds to wait (default: 300)")
+    add("--authorize-url", help="another authorize page")
+    add("--token-url", help="another token endpoint")
+    return parser
+
+
+def _settings() -> dict[str, str]:
+    """Return the tap's settings from the environment and, below it, the nearest ``.env``."""
+    from dotenv import dotenv_values, find_dotenv
+
+    variables = dotenv_values(find_dotenv(usecwd=True)) | os.environ
+    return {
+        name.removeprefix(_PREFIX).lower(): value
+        for name, value in variables.items()
+        if name.startswith(_PREFIX) and value
+    }
+
+
+def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
+    for name in ("client_id", "environment", "organization_id", "token_store", "token_url"):
+        chosen = getattr(options, name)
+        if chosen:
+            settings[name] = chosen
+    environment = settings.get("environment") or "production"
+    if environment not in TOKEN_URLS:
+        msg = f"There is nothing to log in to in the environment {environment}: use production."
+        raise CredentialError(msg)
+    _ask_for_missing(settings, environment)
+    token_url = settings.get("token_url") or TOKEN_URLS[environment]
+    authorize_url = options.authorize_url or AUTHORIZE_URLS[environment]
+    for name, url in (("--token-url", token_url), ("--authorize-url", authorize_url)):
+        if not is_safe_url(url):
+            msg = f"{name} must be an https:// address (http:// is accepted for this machine only)."
+            raise CredentialError(msg)
+    scopes = dict.fromkeys([OFFLINE, *(options.scope or SCOPES), *options.add_scope])
+    store = TokenStore(store_path(settings))
+    with store.locked(_LOCK_TIMEOUT):
+        # A store that cannot be written is found now, not after a person has logged in.
+        store.write(_held(store, settings["client_id"]))
+
+    state = secrets.token_urlsafe(32)
+    verifier = secrets.token_urlsafe(64)
+    with Callback(options.redirect_host, options.port, state) as callback:
+        query = {
+            "response_type": "code",
+            "client_id": settings["client_id"],
+            "redirect_uri": callback.uri,
+            "scope": " ".join(scopes),
+            "state": state,
+            "code_challenge": _challenge(verifier),
+            "code_challenge_method": "S256",
+        }
+        joint = "&" if urlsplit(authorize_url).query else "?"
+        _show(f"{authorize_url}{joint}{urlencode(query)}", browser=not options.no_browser)
+        code = callback.code(options.timeout)
+
+    endpoint = TokenEndpoint(
+        token_url,
+        headers={STAGING_HEADER: settings["staging_token"]} if environment == "sandbox" else {},
+    )
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": callback.uri,
+        "client_id": settings["client_id"],
+        "code_verifier": verifier,
+    }
+    if settings.get("client_secret"):
+        form["client_secret"] = settings["client_secret"]
+    tokens = _exchange(endpoint, form)
+    now = time.time()
+    with store.locked(_LOCK_TIMEOUT):
+        seeds = _held(store, settings["client_id"]).seeds
+        if settings.get("refresh_token"):
+            # The tap would take the old refresh_token for a new one and prefer it to this login.
+            seeds = tuple(dict.fromkeys([*seeds, fingerprint(settings["refresh_token"])]))
+        store.write(
+            Stored(
+                client_id=settings["client_id"],
+                refresh_token=tokens.refresh_token,
+                access_token=tokens.access_token,
+                received_at=now,
+                expires_at=now + tokens.lifetime,
+                seeds=seeds,
+            )
+        )
+    _report(store, tokens, tuple(scopes))
+
+
+def _ask_for_missing(settings: dict[str, str], environment: str) -> None:
+    """Ask a person for what no variable says.
+
+    Raises:
+        CredentialError: If nobody can be asked, or an answer cannot be used.
+    """
+    wanted = {"client_id": "client_id (of the OAuth application): "}
+    if environment == "sandbox":
+        wanted["staging_token"] = "staging_token (of Qonto's developer portal; not shown): "  # noqa: S105 - a question
+    missing = [name for name in wanted if not settings.get(name)]
+    if missing and not sys.stdin.isatty():
+        names = " and ".join(_PREFIX + name.upper() for name in missing)
+        msg = f"Set {names} (in the environment or in .env), or run this in a terminal."
+        raise CredentialError(msg)
+    # Asked only of somebody who is already typing: a public client has no secret to set.
+    if missing and not settings.get("client_secret"):
+        wanted["client_secret"] = "client_secret (empty for a public client; not shown): "  # noqa: S105 - a question
+        missing.append("client_secret")
+    for name in missing:
+        ask = input if name == "client_id" else getpass.getpass
+        settings[name] = ask(wanted[name]).strip()
+    for name in ("client_id", "client_secret", "staging_token"):
+        value = settings.get(name, "")
+        if (value or name in wanted.keys() - {"client_secret"}) and not sendable(value):
+            msg = f"{name} is empty or holds a blank or a line break: copy it again."
+            raise CredentialError(msg)
+
+
+def _held(store: TokenStore, client_id: str) -> Stored:
+    """Return what the store holds; a damaged one is set aside."""
+    try:
+        return store.read() or Stored(client_id=client_id)
+    except DamagedStoreError:
+        store.set_aside()
+        return Stored(client_id=client_id)
+
+
+def _challenge(verifier: str) -> str:
+    """Return PKCE's S256 challenge."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _show(url: str, *, browser: bool) -> None:
+    if browser and webbrowser.open(url):
+        _say("The browser asks for access to Qonto; grant it there. If it does not open, visit:")
+    else:
+        _say("Visit this address in a browser on this machine:")
+    _say(url)
+
+
+def _exchange(endpoint: TokenEndpoint, form: Mapping[str, str]) -> Tokens:
+    """Trade the code for tokens; never twice, since a code works once.
+
+    Raises:
+        CredentialError: If there is no refresh token to be had.
+    """
+    try:
+        tokens = endpoint.ask(form)
+    except NoAnswerError as error:
+        msg = f"The token endpoint {endpoint.url} gave no tokens: {error}. Run this again."
+        raise CredentialError(msg) from None
+    except RefusedError as error:
+        msg = (
+            f"Qonto refused the login ({error}). Check client_id, client_secret and environment "
+            f"against the OAuth application, and that {form['redirect_uri']} is one of its "
+            "redirect URIs; then run this again."
+        )
+        raise CredentialError(msg) from None
+    if tokens.refresh_token is None:
+        msg = (
+            f"Qonto gave no refresh token: allow the scope {OFFLINE} for the OAuth application, "
+            "then run this again."
+        )
+        raise CredentialError(msg)
+    return tokens
+
+
+def _report(store: TokenStore, tokens: Tokens, asked: Sequence[str]) -> None:
+    _say(f"Done. The tokens are in {store.path}; the tap renews them from there.")
+    _say("It needs the same client_id (and client_secret), and no refresh_token.")
+    for scope in asked if tokens.scopes else ():
+        if scope not in tokens.scopes and scope in SCOPES:
+            _say(f"Not granted: {scope}, without which these stay empty: {_streams(scope)}.")
+
+
+def _streams(scope: str) -> str:
+    return ", ".join(SCOPES[scope])
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The bytes that rows point at: fetched once, verified, stored beside the data."""

@@ -1,0 +1,116 @@
+"""What a row says about a document, and what became of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from typing_extensions import override
+
+from tap_qonto.api.pages import Query
+
+if TYPE_CHECKING:
+    from tap_qonto.api.pages import Row
+
+
+LINK_LIFE = 29 * 60
+"""Seconds for which a link is used; Qonto's documentation gives it 30 minutes."""
+
+
+class Link(NamedTuple):
+    """A link to a file, which works for half an hour for whoever holds it."""
+
+    url: str
+    issued: float
+    """When Qonto sent it, in seconds of the monotonic clock."""
+
+    @property
+    def is_old(self) -> bool:
+        """Whether its half hour is over, by the clock."""
+        return time.monotonic() - self.issued > LINK_LIFE
+
+    @override
+    def __repr__(self) -> str:
+        return "Link(***)"
+
+
+class Source(NamedTuple):
+    """Where Qonto is asked about a document, and how it answers."""
+
+    path: str
+    envelope: str
+    link: str
+    """Name of the field that holds the link."""
+    inside: str = ""
+    """Name of the object inside the envelope that describes the document, if it is one."""
+
+
+ATTACHMENT = Source("/attachments/{}", "attachment", "url")
+
+
+STATEMENT = Source("/statements/{}", "statement", "file_url", inside="file")
+
+
+class Document:
+    """One document as a row of a parent stream tells of it.
+
+    Args:
+        stream: Name of the document stream.
+        columns: Columns that say which document it is and what it belongs to.
+        id: ID of the attachment, or of the statement.
+        source: Where Qonto is asked about it.
+        told: What Qonto has said about it as of now: `file_name`, `file_size`, the link and so
+            on; None if it has to be asked.
+        invoice: Whether an electronic invoice may be inside.
+        sealed: Whether Qonto may have a signed copy that is wanted too.
+    """
+
+    __slots__ = ("columns", "id", "invoice", "link", "sealed", "source", "stream", "told")
+
+    def __init__(  # noqa: PLR0913 - settings, given by name
+        self,
+        stream: str,
+        columns: Row,
+        id: str,  # noqa: A002 - what Qonto calls it
+        source: Source = ATTACHMENT,
+        *,
+        told: Row | None = None,
+        invoice: bool = False,
+        sealed: bool = False,
+    ) -> None:
+        self.stream = stream
+        self.columns = columns
+        self.id = id
+        self.source = source
+        self.told = told
+        self.link = link_of(told, source.link)
+        self.invoice = invoice
+        self.sealed = sealed
+
+    @property
+    def query(self) -> Query:
+        """What Qonto is asked."""
+        return Query(self.stream, self.source.path.format(quote(self.id, safe="")))
+
+    @override
+    def __repr__(self) -> str:
+        # The same for all: lists that are read twice are compared by what they look like, and a
+        # link is another one each time.
+        return "Document"
+
+
+class Fetched(NamedTuple):
+    """The row of a document stream, with what is not for the warehouse."""
+
+    row: Row
+    received: int = 0
+    """Bytes that were downloaded."""
+    complaint: str = ""
+    """Why the electronic invoice inside could not be read."""
+
+
+def link_of(told: Row | None, name: str) -> Link | None:
+    """Return the link that an object of the API holds, as of now."""
+    url = told.get(name) if told else None
+    return Link(url, time.monotonic()) if isinstance(url, str) and url else None

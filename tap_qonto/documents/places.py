@@ -1,0 +1,194 @@
+"""Where documents are stored: a folder, or a bucket behind an fsspec URL."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from typing_extensions import override
+
+from tap_qonto.api.errors import StorageError
+from tap_qonto.api.instants import from_datetime
+from tap_qonto.documents.parts import remove_abandoned
+from tap_qonto.documents.storage import BLOCK, Found, Storage, reason_of
+
+if TYPE_CHECKING:
+    from tap_qonto.documents.names import Key
+
+_PART = 8 * BLOCK
+"""Size in bytes of the parts in which a large document goes to and comes from an object store."""
+
+
+class Folder(Storage):
+    """A folder of this machine.
+
+    Args:
+        root: Its path.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root.expanduser().absolute()
+        super().__init__(self._folder.as_uri())
+
+    @override
+    def uri(self, key: Key) -> str:
+        return self._path(key).as_uri()
+
+    @override
+    def find(self, key: Key) -> Found | None:
+        with self.failing_at(key, "read"):
+            try:
+                status = self._path(key).stat()
+            except FileNotFoundError:
+                return None
+            return Found(status.st_size, _instant(status.st_mtime))
+
+    @override
+    def open(self, key: Key) -> BinaryIO:
+        return self._path(key).open("rb")
+
+    def _path(self, key: Key) -> Path:
+        return self._folder.joinpath(*key)
+
+    @override
+    def _place(self, key: Key) -> Path:
+        folder = self._path(key).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in folder.glob(".*.part"):
+            remove_abandoned(part)
+        return folder
+
+    @override
+    def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
+        os.fsync(file.fileno())
+        at = _instant(os.fstat(file.fileno()).st_mtime)
+        if os.name == "nt":
+            file.close()
+        # Between stop's look at what is half-written and this, nothing may get its name.
+        with self._lock:
+            self.go_on()
+            part.replace(self._path(key))
+        return at
+
+
+class Bucket(Storage):
+    """A place that fsspec has a driver for, such as an object store.
+
+    A document is written aside on this machine, so that nothing unverified ever reaches the store.
+
+    Args:
+        url: For example ``s3://bucket/folder``.
+
+    Raises:
+        StorageError: If there is no driver for it.
+    """
+
+    def __init__(self, url: str) -> None:
+        fsspec: Any = import_module("fsspec.core")  # only those who store remotely pay for it
+
+        protocol = url.partition("://")[0].rpartition("::")[2]
+        try:
+            self._files, self._path = fsspec.url_to_fs(url)
+        except ImportError:
+            extra = _EXTRAS.get(protocol)
+            hint = f"tap-qonto[{extra}]" if extra else "the driver that fsspec names for it"
+            msg = f"attachments_path begins with {protocol}://, which needs {hint} to be installed"
+            raise StorageError(msg) from None
+        except Exception as error:  # noqa: BLE001 - each driver raises errors of its own
+            msg = f"attachments_path cannot be used: {reason_of(error)}"
+            raise StorageError(msg) from None
+        self._path = self._path.rstrip("/")
+        # There, the driver would rather create the bucket, with nobody's settings.
+        self._has_no_folders = protocol in _EXTRAS
+        super().__init__(self._files.unstrip_protocol(self._path))
+
+    @override
+    def uri(self, key: Key) -> str:
+        return "/".join((self._root, *key))
+
+    @override
+    def find(self, key: Key) -> Found | None:
+        with self.failing_at(key, "read"):
+            try:
+                info = self._files.info(self._object(key))
+            except FileNotFoundError:
+                return None
+            if info.get("type") != "file" or info.get("size") is None:
+                return None
+            return Found(int(info["size"]), self._modified(key, info))
+
+    def _modified(self, key: Key, info: dict[str, Any]) -> str:
+        """Return when an object was last written, in the words of whichever driver."""
+        for name in ("LastModified", "last_modified", "updated", "mtime", "created"):
+            value = info.get(name)
+            if isinstance(value, datetime):
+                return from_datetime(value)
+            if isinstance(value, int | float):
+                return _instant(value)
+        return from_datetime(self._files.modified(self._object(key)))
+
+    @override
+    def open(self, key: Key) -> BinaryIO:
+        file: BinaryIO = self._files.open(self._object(key), "rb", block_size=_PART)
+        return file
+
+    def _object(self, key: Key) -> str:
+        return "/".join((self._path, *key))
+
+    @override
+    def _place(self, key: Key) -> Path:
+        return Path(tempfile.gettempdir())
+
+    @override
+    def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
+        path = self._object(key)
+        if not self._has_no_folders:
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        upload = self._files.open(path, "wb", block_size=_PART)
+        try:
+            file.seek(0)
+            while block := file.read(BLOCK):
+                self.go_on()
+                upload.write(block)
+        except BaseException:
+            # Closing it would give the half of it the name of the whole.
+            with suppress(Exception):
+                upload.discard()
+            upload.closed = True
+            raise
+        upload.close()
+        return from_datetime(datetime.now(UTC))
+
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"} | dict.fromkeys(
+    ("abfs", "abfss", "az", "adl"), "azure"
+)
+"""Extra of this package that brings a protocol's driver."""
+
+
+def storage_at(path: str) -> Storage:
+    """Return the place that the setting `attachments_path` names.
+
+    Args:
+        path: A folder, or an fsspec URL.
+
+    Raises:
+        StorageError: If there is no driver for it.
+    """
+    if "://" not in path and "::" not in path:
+        return Folder(Path(path))
+    parts = urlsplit(path)
+    if parts.scheme in ("file", "local"):
+        return Folder(Path(url2pathname(f"{parts.netloc}{parts.path}")))
+    return Bucket(path)
+
+
+def _instant(timestamp: float) -> str:
+    return from_datetime(datetime.fromtimestamp(timestamp, UTC))

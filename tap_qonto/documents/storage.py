@@ -1,0 +1,217 @@
+"""Where documents are kept: a folder, or whatever place fsspec has a driver for.
+
+A document is written aside first, verified there, and only then moved to its name. So whatever
+bears its name is whole, however a run ended. Names come from outside and are made safe here.
+
+Layout: ``<attachments_path>/<stream>/<id>/<safe name>``, where the ID is the attachment's (the
+statement's for statements). A folder of its own keeps documents with equal names apart, and a
+document that several rows share is stored once.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from secrets import token_hex
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+
+from tap_qonto.api.errors import StoppedStoringError, StorageError
+from tap_qonto.api.redaction import printable
+from tap_qonto.documents.parts import claim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tap_qonto.documents.names import Key
+
+
+BLOCK = 1_048_576
+"""Bytes that are in memory at once while a document passes."""
+
+
+class Found(NamedTuple):
+    """A document that is stored."""
+
+    size: int
+    """In bytes."""
+    at: str
+    """When it was stored, uniform."""
+
+
+class Aside(Protocol):
+    """A document that is being written aside."""
+
+    file: BinaryIO
+    """Is read and written; `commit` does not need it at its end."""
+
+    def write(self, block: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+            StorageError: If they cannot be written.
+        """
+
+    def commit(self) -> str:
+        """Move the document to its name; return when, as a uniform timestamp.
+
+        Raises:
+            StorageError: If it cannot be stored there.
+        """
+
+
+class Storage(ABC):
+    """A place for documents.
+
+    Args:
+        root: What its documents' URIs begin with, without a slash at the end.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._parts: set[Path] = set()
+        self._stopped = False
+
+    @abstractmethod
+    def uri(self, key: Key) -> str:
+        """Return the URI of a stored document."""
+
+    @abstractmethod
+    def find(self, key: Key) -> Found | None:
+        """Return what is stored under a key.
+
+        Raises:
+            StorageError: If the storage cannot tell.
+        """
+
+    @abstractmethod
+    def open(self, key: Key) -> BinaryIO:
+        """Open a stored document for reading from its beginning to its end."""
+
+    @abstractmethod
+    def _place(self, key: Key) -> Path:
+        """Return the folder in which a document is written aside."""
+
+    @abstractmethod
+    def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
+        """Give what was written aside its name; return when, as a uniform timestamp."""
+
+    def digest(self, key: Key, copy: BinaryIO | None = None) -> str:
+        """Return the SHA-256 of a stored document in hexadecimal digits.
+
+        Args:
+            key: Its place.
+            copy: Receives the document.
+
+        Raises:
+            StorageError: If it cannot be read.
+        """
+        hashed = sha256()
+        with self.failing_at(key, "read"), self.open(key) as file:
+            while block := file.read(BLOCK):
+                self.go_on()
+                hashed.update(block)
+                if copy:
+                    copy.write(block)
+        return hashed.hexdigest()
+
+    @contextmanager
+    def aside(self, key: Key) -> Iterator[Aside]:
+        """Write a document aside; unless it is committed, nothing of it stays.
+
+        Raises:
+            StorageError: If it cannot be stored.
+            StoppedStoringError: If the run is at its end.
+        """
+        with self.failing_at(key, "store"):
+            folder = self._place(key)
+            part = folder / f".{key.name}.{token_hex(8)}.part"
+            with self._lock:
+                self.go_on()
+                self._parts.add(part)
+            try:
+                file = part.open("x+b")
+            except BaseException:
+                self._parts.discard(part)
+                raise
+        try:
+            claim(file)
+            yield _Aside(self, key, part, file)
+        finally:
+            file.close()
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            self._parts.discard(part)
+
+    def commit(self, key: Key, part: Path, file: BinaryIO) -> str:
+        """Move what was written aside to its name; return when, as a uniform timestamp.
+
+        Raises:
+            StorageError: If it cannot be stored there.
+            StoppedStoringError: If the run is at its end.
+        """
+        with self.failing_at(key, "store"):
+            file.flush()
+            return self._move(part, file, key)
+
+    def go_on(self) -> None:
+        """Raise StoppedStoringError if the run is at its end."""
+        if self._stopped:
+            raise StoppedStoringError
+
+    def stop(self) -> None:
+        """Let nothing more be stored, and leave nothing half-written behind."""
+        with self._lock:
+            self._stopped = True
+            parts = list(self._parts)
+        for part in parts:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    @contextmanager
+    def failing_at(self, key: Key, what: str) -> Iterator[None]:
+        """Turn whatever a storage raises into one sentence that names the path."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - each driver raises errors of its own
+            if self._stopped:
+                raise StoppedStoringError from None
+            msg = f"Cannot {what} the document {self.uri(key)}: {reason_of(error)}"
+            raise StorageError(msg) from None
+
+
+class _Aside:
+    """Bytes of a document on their way.
+
+    Args:
+        storage: Where the document belongs.
+        key: Its place there.
+        part: The file that holds the bytes meanwhile.
+        file: That file, open.
+    """
+
+    def __init__(self, storage: Storage, key: Key, part: Path, file: BinaryIO) -> None:
+        self.file = file
+        self._storage = storage
+        self._key = key
+        self._part = part
+
+    def write(self, block: bytes) -> None:
+        self._storage.go_on()
+        with self._storage.failing_at(self._key, "store"):
+            self.file.write(block)
+
+    def commit(self) -> str:
+        return self._storage.commit(self._key, self._part, self.file)
+
+
+def reason_of(error: Exception) -> str:
+    """Say in a few words, fit for a log, why a storage refused something."""
+    if isinstance(error, OSError) and error.strerror:
+        return printable(str(error.strerror))
+    return printable(f"{type(error).__name__}: {error}".rstrip(": "))

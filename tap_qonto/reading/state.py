@@ -1,0 +1,157 @@
+"""Bookmarks, and the check of a state that is given to a run."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from tap_qonto.api.errors import (
+    InputError,
+)
+from tap_qonto.api.instants import FLOOR, uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from singer_sdk import Stream
+
+_logger = logging.getLogger("tap-qonto")
+
+
+def bookmarks_of(state: Any, streams: Mapping[str, Stream], latest: str) -> dict[str, Any]:
+    """Return the bookmarks of a state, by stream.
+
+    Args:
+        state: What was given to ``--state``.
+        streams: The tap's streams, by name.
+        latest: The latest instant, uniform, that a bookmark can have without skipping anything.
+
+    Raises:
+        InputError: If it is damaged, or another tap's, or would make a run skip rows.
+    """
+    bookmarks = _raw_bookmarks(state)
+    foreign = bookmarks.keys() - streams.keys()
+    if foreign and foreign == bookmarks.keys():
+        msg = (
+            f"The state is of another tap: it knows {', '.join(sorted(foreign))}, and no stream "
+            "of tap-qonto. Pass the right state, or none to read everything"
+        )
+        raise InputError(msg)
+    for name, bookmark in bookmarks.items():
+        if name in foreign:
+            _logger.warning("The state knows a stream %r, which does not exist; ignored", name)
+        else:
+            _check_bookmark(streams[name], bookmark, latest)
+    return bookmarks
+
+
+def _raw_bookmarks(state: Any) -> dict[str, Any]:
+    """Return the bookmarks of a state.
+
+    Raises:
+        InputError: If it is no Singer state.
+    """
+    if not isinstance(state, dict):
+        msg = "The state is no JSON object. Pass the value of the last STATE message"
+        raise InputError(msg)
+    if not state:
+        return {}
+    bookmarks = state.get("bookmarks")
+    if not isinstance(bookmarks, dict):
+        msg = (
+            "The state has no 'bookmarks', so it is not one of tap-qonto. Pass the value of the "
+            "last STATE message, or no state to read everything"
+        )
+        raise InputError(msg)
+    return bookmarks
+
+
+def _check_instant(stream: str, value: Any, latest: str) -> None:
+    """Refuse a bookmark that is no instant, or lies in the future and would skip rows.
+
+    Raises:
+        InputError: If it is one of these.
+    """
+    try:
+        instant = uniform(value)
+    except (TypeError, ValueError, IndexError):
+        msg = (
+            f"The state of {stream} has a bookmark that is no timestamp. Pass the last good "
+            "state, or remove the bookmark to read the stream anew"
+        )
+        raise InputError(msg) from None
+    if instant > latest:
+        msg = (
+            f"The state of {stream} has a bookmark in the future ({instant}), which would skip "
+            "what happens until then. Check this machine's clock, or remove the bookmark"
+        )
+        raise InputError(msg)
+
+
+def _check_bookmark(stream: Stream, bookmark: Any, latest: str) -> None:
+    partitions = bookmark.get("partitions", []) if isinstance(bookmark, dict) else None
+    if not isinstance(partitions, list) or not all(
+        isinstance(part, dict) and isinstance(part.get("context"), dict) for part in partitions
+    ):
+        msg = f"The state of {stream.name} is damaged. Pass the last good state, or none"
+        raise InputError(msg)
+    if "replication_key_value" in bookmark and stream.name == "transactions":
+        msg = (
+            "The state has one bookmark for all transactions, where tap-qonto keeps one per "
+            "bank account. Remove it from the state to read all transactions anew"
+        )
+        raise InputError(msg)
+    for part in (bookmark, *partitions):
+        key = part.get("replication_key", stream.replication_key)
+        if "replication_key_value" in part and key != stream.replication_key:
+            msg = (
+                f"The state of {stream.name} has a bookmark on {key!r}, but the stream goes "
+                f"by {stream.replication_key!r}. Remove it to read the stream anew"
+            )
+            raise InputError(msg)
+        for name in ("replication_key_value", INTERRUPTED):
+            if name in part:
+                _check_instant(stream.name, part[name], latest)
+
+
+INTERRUPTED = "reading_until"
+"""Key of a bookmark whose run has not come to its end: the last instant which that run reads."""
+
+
+class Bookmark:
+    """How far a partition has been read: its part of the Singer state.
+
+    Args:
+        state: The partition's state, which is changed in place.
+        key: Name of the replication key.
+        limit: The last instant that this run reads, uniform; the bookmark never passes it.
+    """
+
+    def __init__(self, state: dict[str, Any], key: str, limit: str) -> None:
+        self.key = key
+        self.value = uniform(state.get("replication_key_value") or FLOOR)
+        """The latest key written, uniform."""
+        self._state = state
+        self._before = dict(state)
+        self._limit = limit
+
+    def hold(self, at: str) -> None:
+        """Never move past this instant, so that the next run reads from it."""
+        self._limit = min(self._limit, at)
+
+    def move(self, at: str) -> None:
+        """Move the bookmark forward, or leave it if the key lies before it."""
+        if at > self.value:
+            self.value = at
+            self._state["replication_key"] = self.key
+            self._state["replication_key_value"] = min(at, self._limit)
+            self._state[INTERRUPTED] = self._limit
+
+    def finish(self) -> None:
+        """Note that the partition has been read to its end."""
+        self._state.pop(INTERRUPTED, None)
+
+    def undo(self) -> None:
+        """Go back to where the partition was before the run."""
+        self._state.clear()
+        self._state.update(self._before)

@@ -1,0 +1,105 @@
+"""How far a stream has come, on the log: never more than a line every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from singer_sdk.metrics import Counter, Metric, Timer
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from singer_sdk.helpers import types
+
+
+_logger = logging.getLogger("tap-qonto")
+
+
+class Progress(Counter):
+    """Counts the rows of a stream in place of the SDK's counter, and says how long it will take.
+
+    Args:
+        stream: Name of the stream.
+        quiet: Says nothing, for child streams that are synced once per parent.
+        every: Seconds between two lines.
+        stopwatch: Returns seconds that only ever grow.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        *,
+        quiet: bool,
+        every: float = 5.0,
+        stopwatch: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(Metric.RECORD_COUNT, {"stream": stream})
+        self._stream = stream
+        self._quiet = quiet
+        self._every = every
+        self._stopwatch = stopwatch
+        self._started = self._spoken = stopwatch()
+        self._expected: dict[object, int] = {}
+
+    def expect(self, sequence: object, rows: int) -> None:
+        """Note how many rows one of the stream's lists has in all, once that is known."""
+        self._expected[sequence] = rows
+
+    @override
+    def with_context(self, value: types.Context | None) -> None:
+        pass
+
+    @override
+    def increment(self, value: int = 1) -> None:
+        self.value += value
+        # Asking for the time costs as much as the rest of this method.
+        if not self.value & 63 and not self._quiet:
+            now = self._stopwatch()
+            if now - self._spoken >= self._every:
+                self._spoken = now
+                _logger.info("%s: %s", self._stream, self._line(now - self._started))
+
+    def _line(self, seconds: float) -> str:
+        rate = self.value / seconds
+        promised = sum(self._expected.values())
+        if promised <= self.value:
+            return f"{self.value:,} rows, {rate:,.0f} rows/s"
+        left = (promised - self.value) / rate
+        return (
+            f"{self.value:,} of {promised:,} rows ({self.value / promised:.0%}), "
+            f"{rate:,.0f} rows/s, {left:,.0f} s left"
+        )
+
+    @override
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if self._quiet:
+            return
+        seconds = self._stopwatch() - self._started
+        rows = f"{self.value:,} row{'' if self.value == 1 else 's'}"
+        end = "" if exc_type is None else ", not finished"
+        _logger.info("%s: %s in %.1f s%s", self._stream, rows, seconds, end)
+
+
+class Silent(Timer):
+    """Takes the place of the SDK's timer, whose figure `Progress` already tells."""
+
+    def __init__(self) -> None:
+        super().__init__(Metric.SYNC_DURATION)
+
+    @override
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        pass

@@ -1,0 +1,809 @@
+"""What goes wrong is retried, told in one sentence or survived; nothing is ever lost or torn."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from tap_qonto.api.client import Client
+from tap_qonto.api.pages import Query
+from tap_qonto.api.transport import Transport
+from tap_qonto.demo import Api, Company, DemoServer
+from tap_qonto.tap import TapQonto
+from tests.kit import faults
+from tests.kit.answers import alter
+from tests.kit.faults import Faults, answer
+from tests.kit.runner import (
+    COMMAND,
+    KEY,
+    Run,
+    catalog_of,
+    config_for,
+    log_of,
+    parsed,
+    run,
+    start_process,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_qonto.demo import Request, Response
+    from tests.kit.faults import Fault
+
+Row = dict[str, Any]
+
+TRACE = "7f3d2c1e-trace"
+SECRETIVE = {"name": "Camille Martin", "balance": 1234567}
+"""Stands for bank data in an error body: no word of it may reach the log."""
+
+
+@pytest.fixture
+def waits(slept: list[float]) -> list[float]:
+    """The seconds that the tap would have waited before each retry."""
+    return slept
+
+
+@pytest.fixture
+def leaving_by_exception(on_machine: Callable[..., None]) -> None:
+    """Let the command end as a test can see it, instead of ending the process at once."""
+    on_machine(exit=sys.exit)
+
+
+@pytest.fixture(scope="module")
+def small() -> Company:
+    """A company that no test changes."""
+    return Company(transactions=60)
+
+
+def failing(world: Company, path: str, *script: Fault, always: Fault | None = None) -> Api:
+    """Return the API of a company in which requests for a path fail."""
+    api = Api(world, authorization=KEY)
+    api.before.append(Faults(path, script, always=always))
+    return api
+
+
+def errors(outcome: Run) -> list[str]:
+    """Return the errors on the log."""
+    return re.findall(r"^ERROR \S+ (.*)$", outcome.log, re.MULTILINE)
+
+
+def retries(outcome: Run) -> list[str]:
+    """Return the lines of the log that announce a retry."""
+    return [line for line in outcome.log.splitlines() if "trying again in" in line]
+
+
+# -- faults that pass -----------------------------------------------------------------------------
+
+PASSING = {
+    "429 without Retry-After": (answer(429), "429"),
+    "429 with seconds": (answer(429, Retry_After="7"), "429"),
+    "429 with a date": (answer(429, Retry_After="Mon, 23 Nov 2020 10:00:00 GMT"), "429"),
+    "429 with nonsense": (answer(429, Retry_After="soon"), "429"),
+    "500": (answer(500), "500"),
+    "502 from a proxy": (answer(502, b"<html>Bad Gateway</html>", Content_Type="text/html"), "502"),
+    "503": (answer(503, Retry_After="0"), "503"),
+    "504": (answer(504), "504"),
+    "520 of a content network": (answer(520), "520"),
+    "reset": (faults.reset, "got no whole answer"),
+    "cut by length": (faults.cut, "got no whole answer"),
+    "cut in chunks": (faults.cut_in_chunks, "got no whole answer"),
+    "body without end": (faults.dribble, "not complete within request_timeout"),
+}
+
+
+@pytest.mark.parametrize(("fault", "told"), PASSING.values(), ids=PASSING.keys())
+def test_a_fault_that_passes_costs_a_retry_and_no_row(
+    small: Company, waits: list[float], fault: Fault, told: str
+) -> None:
+    api = failing(small, "/labels", fault, fault)
+    outcome = run({"request_timeout": 0.4}, api=api, select=["labels"])
+    assert outcome.exit_code == 0
+    expected = {row["id"] for row in small.rows("labels")}
+    assert {row["id"] for row in outcome.records["labels"]} == expected
+    assert len(waits) == len(retries(outcome)) == 2
+    for line, wait in zip(retries(outcome), waits, strict=True):
+        assert line.startswith("WARNING")
+        assert "labels: GET /labels " in line
+        assert told in line
+        assert f"trying again in {wait:.1f} s" in line
+    assert not errors(outcome)
+
+
+def test_waits_grow_are_random_and_obey_the_server(small: Company, waits: list[float]) -> None:
+    run(api=failing(small, "/labels", always=answer(500)), select=["labels"])
+    assert len(waits) == 5
+    for attempt, wait in enumerate(waits):
+        assert 2**attempt / 2 <= wait <= 2**attempt
+    first = waits.copy()
+    waits.clear()
+    run(api=failing(small, "/labels", always=answer(500)), select=["labels"])
+    assert waits != first, "several processes would come back together"
+    waits.clear()
+    script = [answer(429, Retry_After="17"), answer(429), answer(503, Retry_After="2")]
+    run(api=failing(small, "/labels", *script), select=["labels"])
+    assert (waits[0], waits[2]) == (17.0, 2.0)
+    assert waits[1] >= 5, "one of two windows is full, the shorter of which lasts 10 seconds"
+
+
+LASTING = {
+    "429": (answer(429), "answered 429"),
+    "500": (answer(500), "answered 500"),
+    "reset": (faults.reset, "the connection broke"),
+    "cut by length": (faults.cut, "the connection broke"),
+    "body without end": (faults.dribble, "not complete within request_timeout"),
+}
+
+
+@pytest.mark.parametrize(("fault", "told"), LASTING.values(), ids=LASTING.keys())
+def test_a_fault_that_lasts_is_given_up_in_one_sentence(
+    small: Company, waits: list[float], fault: Fault, told: str
+) -> None:
+    api = failing(small, "/teams", always=fault)
+    outcome = run({"request_timeout": 0.2}, api=api, select=["sepa_transfers", "teams"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert sentence.startswith("GET /teams ")
+    assert told in sentence
+    assert "Gave up after 6 attempts" in sentence
+    assert len(waits) == len(retries(outcome)) == 5
+    assert outcome.records["sepa_transfers"], "what came before is there"
+    assert outcome.bookmark("sepa_transfers")
+    assert "Traceback" not in outcome.log
+
+
+def test_headers_without_end_are_given_up_in_bounded_time(waits: list[float]) -> None:
+    with faults.endless_headers() as api_url:
+        began = time.monotonic()
+        settings = {"api_url": api_url, "login": "a", "secret_key": "b", "request_timeout": 0.2}
+        outcome = run(settings, select=["labels"])
+    assert time.monotonic() - began < 5
+    assert outcome.exit_code == 1
+    assert "not complete within request_timeout" in errors(outcome)[0]
+    assert len(waits) == 5
+
+
+def test_a_host_that_comes_back_is_found_again(
+    small: Company, on_machine: Callable[..., None]
+) -> None:
+    port = faults.free_port()
+    started: list[DemoServer] = []
+
+    def sleep(_seconds: float) -> None:
+        if not started:
+            started.append(DemoServer(Api(small), port=port))
+
+    on_machine(sleep=sleep)
+    settings = {"api_url": f"http://127.0.0.1:{port}/v2", "login": "a", "secret_key": "b"}
+    outcome = run(settings, select=["labels"])
+    started[0].close()
+    assert outcome.exit_code == 0
+    assert outcome.records["labels"]
+    assert len(retries(outcome)) == 1
+    assert "the connection was refused" in retries(outcome)[0]
+
+
+def test_a_name_that_does_not_resolve_is_told(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    settings = {"api_url": "https://qonto.invalid/v2", "login": "a", "secret_key": "b"}
+    outcome = run(settings, select=["labels"])
+    assert outcome.exit_code == 1
+    assert "the host name cannot be resolved" in errors(outcome)[0]
+    assert len(waits) == 5
+
+
+def test_a_429_holds_back_every_request_of_the_run_until_its_time(small: Company) -> None:
+    api = Api(small)
+    arrivals: list[float] = []
+    counting = threading.Lock()
+
+    def throttle(request: Request) -> Response | None:
+        with counting:
+            arrivals.append(time.monotonic())
+            number = len(arrivals)
+        time.sleep(0.05)
+        return answer(429, {}, Retry_After="1")(request) if number == 5 else None
+
+    api.before.append(throttle)
+    with (
+        DemoServer(api) as server,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        transport = Transport(server.api_url, auth=None, headers={}, timeout=5, concurrency=4)
+        client = Client(transport, concurrency=4)
+        # More work than the four slots get through before the pause would be over.
+        for work in [threads.submit(client.get, Query("labels", "/labels")) for _ in range(120)]:
+            work.result()
+        client.close()
+    throttled = arrivals[4]
+    assert len(arrivals) == 121
+    assert not [at for at in arrivals if throttled + 0.3 < at < throttled + 0.95]
+
+
+def test_many_threads_that_fail_at_once_log_one_line_per_retry(waits: list[float]) -> None:
+    company = Company(transactions=900)
+    refused: set[str] = set()
+
+    def refuse_each_page_once(request: Request) -> Response | None:
+        page = dict(request.query).get("page", "1")
+        if request.path != "/v2/statements" or page == "1" or page in refused:
+            return None
+        refused.add(page)
+        return answer(429, Retry_After="1")(request)
+
+    api = Api(company, authorization=KEY, page_limit=10)
+    api.before.append(refuse_each_page_once)
+    outcome = run({"concurrency": 8}, api=api, select=["statements"])
+    assert outcome.exit_code == 0
+    assert len(refused) >= 8
+    assert len(retries(outcome)) == len(waits) == len(refused)
+    assert len(outcome.records["statements"]) == company.total("statements")
+
+
+# -- answers that are none ------------------------------------------------------------------------
+
+META = {"current_page": 1, "next_page": None, "prev_page": None, "total_pages": 1, "per_page": 100}
+
+USELESS = {
+    "HTML with status 200": (
+        answer(200, b"<html>Camille Martin</html>", Content_Type="text/html; charset=utf-8"),
+        "GET /labels answered 200 with text/html that is not valid JSON",
+    ),
+    "truncated JSON": (
+        answer(200, b'{"labels": [{"name": "Camille Martin', Content_Type="application/json"),
+        "GET /labels answered 200 with application/json that is not valid JSON",
+    ),
+    "bytes that are no text": (answer(200, b"\xff\xfe\x00"), "that is not valid JSON"),
+    "nothing": (answer(200), "that is not valid JSON"),
+    "no envelope": (answer(200, {"meta": META}), "GET /labels answered JSON without the list"),
+    "another envelope": (answer(200, {"data": [], "meta": META}), "without the list 'labels'"),
+    "an object in the envelope": (answer(200, {"labels": {}}), "without the list 'labels'"),
+    "a list": (answer(200, []), "GET /labels answered JSON that is no object"),
+    "null": (answer(200, None), "GET /labels answered JSON that is no object"),
+    "meta of another type": (answer(200, {"labels": [], "meta": []}), "a 'meta' that is no object"),
+    "a page count that is text": (
+        answer(200, {"labels": [], "meta": META | {"total_pages": "many"}}),
+        "a 'meta' whose 'total_pages' is no count",
+    ),
+    "a negative count": (
+        answer(200, {"labels": [], "meta": META | {"total_count": -1}}),
+        "a 'meta' whose 'total_count' is no count",
+    ),
+    "a row that is none": (answer(200, {"labels": ["Camille"]}), "text where a row was expected"),
+    "a row without its key": (answer(200, {"labels": [SECRETIVE]}), "primary key field 'id'"),
+    "another status of success": (answer(204), "GET /labels answered 204"),
+}
+
+
+@pytest.mark.parametrize(("fault", "told"), USELESS.values(), ids=USELESS.keys())
+def test_an_answer_that_makes_no_sense_is_told_in_one_sentence(
+    small: Company, waits: list[float], fault: Fault, told: str
+) -> None:
+    outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert told in sentence
+    assert not waits, "another attempt would end in the same way"
+    assert "Camille" not in outcome.log
+    assert "Traceback" not in outcome.log
+
+
+@pytest.mark.parametrize("lost", [["total_count"], ["total_pages", "total_count"], None])
+@pytest.mark.parametrize("stream", ["transactions", "clients", "client_invoices"])
+def test_a_list_that_does_not_say_how_long_it_is_is_not_taken_for_a_whole_one(
+    small: Company, waits: list[float], stream: str, lost: list[str] | None
+) -> None:
+    def without(body: Row) -> None:
+        for name in [*body["meta"]] if lost is None else lost:
+            del body["meta"][name]
+
+    api = Api(small, page_limit=5)
+    alter(api, f"/{stream}", without)
+    outcome = run(api=api, select=[stream])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert f"GET /{stream} answered without the counts in 'meta'" in sentence
+    assert not waits
+    assert not outcome.records
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a b/v2",
+        "https://.a/v2",
+        "http://127.0.0.1:99999/v2",
+        "https://a/v2?b=c",
+        "https://a#b",
+    ],
+)
+def test_an_address_that_is_none_is_told(waits: list[float], url: str) -> None:
+    outcome = run({"login": "acme-1234", "secret_key": "secret", "api_url": url}, select=["labels"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert sentence.startswith("Set api_url to the address of the API")
+    assert not waits
+
+
+def test_the_sandbox_without_its_token_says_what_is_missing(small: Company) -> None:
+    api = Api(small, authorization=KEY, staging_token="st-4711-right")
+    with DemoServer(api) as server:
+        settings = config_for(server) | {"environment": "sandbox", "staging_token": "st-4711-left"}
+        outcome = run(settings, select=["labels"])
+    assert outcome.exit_code == 1
+    assert "staging_token is missing or wrong" in errors(outcome)[0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_so_no_other_host_sees_the_credentials(
+    small: Company, status: int
+) -> None:
+    with DemoServer(Api(small)) as elsewhere:
+        fault = answer(status, Location=f"{elsewhere.api_url}/labels")
+        outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
+        assert not elsewhere.requests
+    assert outcome.exit_code == 1
+    assert f"answered {status}: a redirect" in errors(outcome)[0]
+
+
+def test_a_redirect_to_nowhere_is_told(small: Company) -> None:
+    api = failing(small, "/labels", always=answer(301, Location="https://["))
+    outcome = run(api=api, select=["labels"])
+    assert outcome.exit_code == 1
+    assert "GET /labels answered 301: a redirect" in errors(outcome)[0]
+
+
+def test_cookies_are_not_kept_and_netrc_is_not_read(
+    small: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login thief password stolen\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    body = {"labels": [{"id": "1"}], "meta": META}
+    fault = answer(200, body, Set_Cookie="session=1; Path=/")
+    outcome = run(api=failing(small, "/labels", fault), select=["labels", "teams"])
+    assert outcome.exit_code == 0
+    assert {request.headers["Authorization"] for request in outcome.requests} == {KEY}
+    assert not any("Cookie" in request.headers for request in outcome.requests)
+
+
+def test_compressed_answers_are_read(small: Company) -> None:
+    fault = faults.compressed({"labels": [{"id": "1", "name": "é"}], "meta": META})
+    outcome = run(api=failing(small, "/labels", fault), select=["labels"])
+    assert outcome.records["labels"] == [{"id": "1", "name": "é"}]
+
+
+# -- error bodies ---------------------------------------------------------------------------------
+
+ITEM = {"code": "bad_thing", "detail": "wrong parameter", "source": {"parameter": "x"}}
+
+BODIES = {
+    "a list": {"errors": [ITEM], "trace_id": TRACE, "data": SECRETIVE},
+    "an object": {"errors": ITEM, "trace_id": TRACE, "data": SECRETIVE},
+    "flat": {**ITEM, "trace_id": TRACE, "data": SECRETIVE},
+    "the gateway's": {"message": "bad_thing wrong parameter", "trace_id": TRACE},
+    "with message": {"errors": [{"code": "bad_thing", "message": "wrong parameter"}], **SECRETIVE},
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_an_error_tells_status_code_detail_and_trace_but_never_the_body(
+    small: Company, waits: list[float], status: int, body: Row
+) -> None:
+    fault = answer(status, body, X_Tyk_Trace_Id=TRACE)
+    outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    for part in (f"GET /labels answered {status}", "bad_thing", "wrong parameter", TRACE):
+        assert part in sentence
+    assert bool(waits) == (status == 500)
+    for secret in SECRETIVE.values():
+        assert str(secret) not in outcome.log
+
+
+STRANGE_BODIES = {
+    "plain text": b"Camille Martin is not here",
+    "HTML": b"<html><body>Camille Martin</body></html>",
+    "a list": b'["Camille Martin"]',
+    "text": b'"Camille Martin"',
+    "null": b"null",
+    "nothing": b"",
+    "no text": b"\xff\xfe",
+    "errors of another type": b'{"errors": 5, "data": "Camille Martin"}',
+    "an empty list": b'{"errors": [], "data": "Camille Martin"}',
+    "errors as texts": b'{"errors": ["Camille Martin"]}',
+    "parts of other types": b'{"code": 5, "detail": {"x": "Camille Martin"}, "trace_id": []}',
+    "deep": b'{"errors":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("body", STRANGE_BODIES.values(), ids=STRANGE_BODIES.keys())
+def test_an_error_body_of_any_other_shape_does_no_harm(small: Company, body: bytes) -> None:
+    fault = answer(400, body, X_Tyk_Trace_Id=TRACE)
+    outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert sentence == f"GET /labels answered 400 [trace {TRACE}]"
+    assert "Camille" not in outcome.log
+
+
+@pytest.mark.parametrize(
+    "personal",
+    [
+        "camille.martin@example.com",
+        "FR7630006000011234567890189",
+        "FR76 3000 6000 0112 3456 7890 189",
+        "DE89370400440532013000",
+        "https://files.example.com/receipt.pdf?X-Amz-Signature=abc",
+    ],
+)
+def test_personal_data_in_a_detail_is_masked(small: Company, personal: str) -> None:
+    fault = answer(422, {"errors": [{"code": "invalid", "detail": f"no {personal}\nfound"}]})
+    outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
+    assert errors(outcome) == ["GET /labels answered 422 invalid (no *** found)"]
+
+
+# -- fields that break a promise ------------------------------------------------------------------
+
+LABEL = {"id": "1", "name": "Travel", "parent_id": None}
+
+DEVIATIONS: dict[str, tuple[Row, Row, str]] = {
+    "a new field": (
+        LABEL | {"colour": "red"},
+        LABEL | {"additional_properties": {"colour": "red"}},
+        "sends the field 'colour', which the catalog does not know",
+    ),
+    "a new object": (
+        LABEL | {"style": {"bold": True}},
+        LABEL | {"additional_properties": {"style": {"bold": True}}},
+        "sends the field 'style'",
+    ),
+    "a number for text": (
+        LABEL | {"name": 12},
+        LABEL | {"name": "12"},
+        "sends a number in the field 'name' instead of text",
+    ),
+    "an object for text": (
+        LABEL | {"name": {"fr": "Voyage"}},
+        LABEL | {"name": '{"fr":"Voyage"}'},
+        "sends an object in the field 'name'",
+    ),
+    "null for text": (
+        LABEL | {"name": None},
+        LABEL | {"name": None},
+        "sends null in the field 'name'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sent", "kept", "told"), DEVIATIONS.values(), ids=DEVIATIONS.keys())
+def test_a_broken_promise_keeps_the_row_and_is_told_once(
+    small: Company, sent: Row, kept: Row, told: str
+) -> None:
+    rows = [sent | {"id": str(number)} for number in range(3)]
+    fault = answer(200, {"labels": rows, "meta": META | {"total_count": 3}})
+    outcome = run(api=failing(small, "/labels", fault), select=["labels"])
+    assert outcome.exit_code == 0
+    assert outcome.records["labels"] == [kept | {"id": row["id"]} for row in rows]
+    warnings = [line for line in outcome.log.splitlines() if line.startswith("WARNING")]
+    assert len(warnings) == 1
+    assert told in warnings[0]
+    assert warnings[0].startswith("WARNING tap-qonto.labels labels: Qonto ")
+
+
+def test_a_new_field_inside_an_object_stays_there(small: Company) -> None:
+    row = {"id": "a", "billing_address": {"city": "Paris", "planet": "Earth"}}
+    fault = answer(200, {"clients": [row], "meta": META | {"total_count": 1}})
+    outcome = run(api=failing(small, "/clients", fault), select=["clients"])
+    assert outcome.exit_code == 0
+    assert outcome.records["clients"] == [row]
+    assert "sends the field 'billing_address.planet'" in outcome.log
+
+
+# -- the end of a run -----------------------------------------------------------------------------
+
+INCREMENTAL = ["sepa_transfers", "transactions"]
+
+
+def slow(pages: int) -> Callable[[Any], None]:
+    """Return a hook that answers so many pages of transactions at once and the rest slowly."""
+    count = 0
+
+    def wait(request: Any) -> None:
+        nonlocal count
+        if request.path == "/v2/transactions":
+            count += 1
+            if count > pages:
+                time.sleep(0.5)
+
+    return wait
+
+
+def is_safe(outcome: Run, world: Company) -> bool:
+    """Return whether no bookmark lies behind the last row written of its account."""
+    latest: dict[str, str] = {}
+    for row in outcome.records.get("transactions", []):
+        account = row["bank_account_id"]
+        latest[account] = max(latest.get(account, ""), row["updated_at"])
+    accounts = {row["id"] for row in world.rows("bank_accounts")}
+    return all(
+        account in accounts and value <= latest.get(account, "")
+        for account, value in outcome.bookmarks("transactions").items()
+    )
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_with_the_last_safe_state(
+    company: Company, signum: int, code: int
+) -> None:
+    api = Api(company, authorization=KEY, page_limit=20)
+    api.before.append(slow(12))
+    with (
+        DemoServer(api) as server,
+        start_process(config_for(server), catalog=catalog_of(["transactions"])) as process,
+    ):
+        assert process.stdout
+        head = b""
+        while head.count(b'"STATE"') == 0 and head.count(b'"RECORD"') < 20:
+            head += process.stdout.readline()
+        process.send_signal(signum)
+        output = head + process.stdout.read()
+        outcome = Run(process.wait(10), parsed(output), log_of(process))
+    assert outcome.exit_code == code
+    assert output.endswith(b"\n"), "a torn message"
+    assert outcome.messages[-1]["type"] == "STATE"
+    assert is_safe(outcome, company)
+    assert outcome.log.splitlines()[-1].endswith(
+        f"Stopped by signal {signum:d}; the next run goes on from the last state"
+    )
+    assert "Traceback" not in outcome.log
+
+
+def test_a_signal_does_not_tear_a_message_when_the_pipe_is_full() -> None:
+    settings = {"environment": "demo"}
+    with start_process(settings, catalog=catalog_of(["transactions"])) as process:
+        assert process.stdout
+        os.set_blocking(process.stdout.fileno(), False)
+        time.sleep(1.5)  # the pipe holds 64 KiB, so the tap is stuck in the middle of a block
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        os.set_blocking(process.stdout.fileno(), True)
+        output = process.stdout.read()
+        assert process.wait(10) == 143
+    assert output.endswith(b"\n")
+    assert parsed(output)[-1]["type"] == "STATE"
+
+
+@pytest.mark.parametrize("options", [(), ("--discover",), ("--about", "--format=json")])
+def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]) -> None:
+    with start_process({"environment": "demo"}, options=options) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.stdout.close()
+        code = process.wait(10)
+        log = log_of(process)
+    assert "Traceback" not in log
+    assert "Exception ignored" not in log
+    if not options:
+        assert code == 1
+        assert "The target has closed the pipe" in log.splitlines()[-1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
+def test_a_full_disk_is_told() -> None:
+    arguments = [str(COMMAND), "--config", '{"environment": "demo"}']
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            arguments, stdout=full, stderr=subprocess.PIPE, timeout=20, check=False
+        )
+    log = ended.stderr.decode()
+    assert ended.returncode == 1
+    assert re.search(r"This machine refused something \(.*\): No space left on device$", log)
+    assert "Traceback" not in log
+
+
+def test_a_bug_ends_in_a_sentence_that_tells_where_and_leaves_the_state(
+    small: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError(SECRETIVE["name"])
+
+    monkeypatch.setattr("tap_qonto.streams.organization.Teams.rows", broken)
+    api = Api(small, authorization=KEY)
+    outcome = run(api=api, select=["sepa_transfers", "teams"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert re.match(r"Internal error: KeyError in \w+\.py, line \d+\. This is a bug", sentence)
+    assert "Camille" not in outcome.log
+    assert "Traceback" not in outcome.log
+    assert outcome.bookmark("sepa_transfers")
+
+
+# -- what is handed to a run ----------------------------------------------------------------------
+
+
+def bookmarked(stream: str, **fields: Any) -> Row:
+    return {"bookmarks": {stream: fields}}
+
+
+STATES: dict[str, tuple[Any, str]] = {
+    "a list": ([], "The file given to --state is no JSON object"),
+    "no bookmarks": ({"value": {"bookmarks": {}}}, "The state has no 'bookmarks'"),
+    "another tap's": (bookmarked("contacts", replication_key="id"), "The state is of another tap"),
+    "damaged": ({"bookmarks": {"transactions": []}}, "The state of transactions is damaged"),
+    "a text for partitions": (bookmarked("transactions", partitions="x"), "is damaged"),
+    "in the future": (
+        bookmarked("sepa_transfers", replication_key_value="2999-01-01T00:00:00Z"),
+        "has a bookmark in the future",
+    ),
+    "no timestamp": (
+        bookmarked("sepa_transfers", replication_key_value="yesterday"),
+        "has a bookmark that is no timestamp",
+    ),
+    "a number": (
+        bookmarked("sepa_transfers", replication_key_value=17),
+        "has a bookmark that is no timestamp",
+    ),
+    "another key": (
+        bookmarked(
+            "sepa_transfers",
+            replication_key="created_at",
+            replication_key_value="2024-01-01T00:00:00Z",
+        ),
+        "has a bookmark on 'created_at'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("state", "told"), STATES.values(), ids=STATES.keys())
+def test_a_state_that_cannot_be_used_is_refused_in_one_sentence(
+    small: Company, state: Any, told: str
+) -> None:
+    outcome = run(api=Api(small, authorization=KEY), state=state, select=["sepa_transfers"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert told in sentence
+    assert not outcome.messages, "nothing was read, nothing was reset"
+    assert not outcome.requests
+
+
+CATALOGS: dict[str, tuple[Any, str]] = {
+    "a list": ([], "The file given to --catalog is no JSON object"),
+    "no streams": ({"version": 1}, "The catalog has no list 'streams'"),
+    "a text for a stream": ({"streams": ["labels"]}, "The catalog has no list 'streams'"),
+    "another tap's": ({"streams": [{"tap_stream_id": "contacts"}]}, "is of another tap"),
+    "no schema": (
+        {"streams": [{"tap_stream_id": "labels", "stream": "labels"}]},
+        "The catalog's entry of labels has no schema",
+    ),
+    "no key column": (
+        {"streams": [{"tap_stream_id": "labels", "schema": {"properties": {"name": {}}}}]},
+        "The catalog's entry of labels lacks the key column 'id'",
+    ),
+    "damaged metadata": (
+        {
+            "streams": [
+                {
+                    "tap_stream_id": "labels",
+                    "schema": {"properties": {"id": {"type": "string"}}},
+                    "metadata": [{"breadcrumb": "properties"}],
+                }
+            ]
+        },
+        "The catalog's entry of labels has damaged metadata",
+    ),
+    "another replication key": (
+        {
+            "streams": [
+                {
+                    "tap_stream_id": "sepa_transfers",
+                    "replication_key": "created_at",
+                    "schema": {"properties": {"id": {"type": "string"}}},
+                }
+            ]
+        },
+        "names the replication key 'created_at', but the stream goes by 'updated_at'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("catalog", "told"), CATALOGS.values(), ids=CATALOGS.keys())
+def test_a_catalog_that_cannot_be_used_is_refused_in_one_sentence(
+    small: Company, catalog: Any, told: str
+) -> None:
+    outcome = run(api=Api(small, authorization=KEY), catalog=catalog)
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert told in sentence
+    assert not outcome.messages
+
+
+def test_a_catalog_of_an_older_version_is_used_as_it_is(small: Company) -> None:
+    catalog = catalog_of(["sepa_transfers", "labels"])
+    catalog["streams"] = [
+        stream for stream in catalog["streams"] if stream["stream"] in ("labels", "sepa_transfers")
+    ]
+    for stream in catalog["streams"]:
+        del stream["schema"]["properties"]["additional_properties"]
+        stream["metadata"] = [
+            item for item in stream["metadata"] if "additional_properties" not in item["breadcrumb"]
+        ]
+        stream.pop("replication_key", None)
+        for item in stream["metadata"]:
+            for name in ("replication-key", "valid-replication-keys"):
+                item["metadata"].pop(name, None)
+        if stream["stream"] == "labels":
+            del stream["schema"]["properties"]["parent_id"]
+    outcome = run(api=Api(small, authorization=KEY), catalog=catalog)
+    assert outcome.exit_code == 0
+    assert outcome.records.keys() == {"labels", "sepa_transfers"}
+    assert set(outcome.records["labels"][0]) == {"id", "name"}
+    assert "sends the field 'parent_id', which the catalog does not know" in outcome.log
+    assert outcome.bookmark("sepa_transfers"), "a stream without its key is read whole every time"
+
+
+def test_a_catalog_without_the_parent_of_a_stream_reads_it_all_the_same(small: Company) -> None:
+    catalog = catalog_of(["statement_files"])
+    catalog["streams"] = [one for one in catalog["streams"] if one["stream"] == "statement_files"]
+    outcome = run(api=Api(small, authorization=KEY), catalog=catalog)
+    assert outcome.exit_code == 0
+    assert outcome.records.keys() == {"statement_files"}
+    assert len(outcome.records["statement_files"]) == small.total("statements")
+
+
+def test_an_unknown_stream_of_a_catalog_is_ignored_with_a_warning(small: Company) -> None:
+    catalog = catalog_of(["labels"])
+    catalog["streams"].append({"tap_stream_id": "horoscopes", "stream": "horoscopes"})
+    outcome = run(api=Api(small, authorization=KEY), catalog=catalog)
+    assert outcome.exit_code == 0
+    assert "streams that do not exist; ignored: horoscopes" in outcome.log
+
+
+@pytest.mark.usefixtures("leaving_by_exception")
+@pytest.mark.parametrize("text", ["{", "", "\x00", "[" * 100_000, '"x"'])
+@pytest.mark.parametrize("option", ["config", "state", "catalog"])
+def test_a_file_that_is_no_json_is_told(
+    text: str,
+    option: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "input.json"
+    path.write_text(text)
+    monkeypatch.setattr("sys.excepthook", sys.excepthook)
+    ended = CliRunner().invoke(TapQonto.get_singer_command(), [f"--{option}={path}"])
+    logging.captureWarnings(capture=False)
+    assert ended.exit_code == 1
+    assert caplog.messages[-1].startswith("The file ")
+    assert caplog.messages[-1].endswith(f"given to --{option} is no JSON object")
+
+
+def test_settings_of_the_sdk_that_make_no_sense_are_told(small: Company) -> None:
+    settings = {"stream_maps": {"labels": {"name": "name +"}}}
+    outcome = run(settings, api=Api(small, authorization=KEY), select=["labels"])
+    assert outcome.exit_code == 1
+    assert errors(outcome)
+    assert "Internal error" not in outcome.log
+    assert "Traceback" not in outcome.log

@@ -1,0 +1,447 @@
+"""No secret and no signed link leaves the tap, whatever happens and however much it logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from tap_qonto.api.redaction import Redaction
+from tap_qonto.demo import Api, Company, DemoServer, OAuth, Response
+from tap_qonto.settings import problems
+from tap_qonto.tap import TapQonto
+from tests.kit import faults
+from tests.kit.faults import Faults, answer
+from tests.kit.runner import catalog_of, log_of, run, run_process, start_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_qonto.demo import Request
+    from tests.kit.faults import Fault
+    from tests.kit.runner import Run
+
+Row = dict[str, Any]
+
+PLANT = "pLaNtEd"
+"""Part of every secret in this file, so that one search finds them all."""
+
+SIGNED = "X-Amz-Signature"
+"""Part of every signed link of the demo company."""
+
+SECRET_KEY = f"{PLANT}/key+with=special&characters"
+STAGING_TOKEN = f"{PLANT}-staging"
+CLIENT_SECRET = f"{PLANT}-client"
+REFRESH_TOKEN = f"{PLANT}-refresh"
+ACCESS_TOKEN = f"{PLANT}-access"
+WEBHOOK_SECRET = f"{PLANT}-webhook"
+
+LOGIN = "acme-1234"
+EVERYTHING = {"TAP_QONTO_LOGLEVEL": "DEBUG"}
+
+
+class Planting(OAuth):
+    """An authorization server all of whose tokens hold the plant."""
+
+    def issue(self, access_token: str | None = None) -> str:
+        return super().issue(access_token or f"{PLANT}-access-{id(object())}")
+
+
+@pytest.fixture(scope="module")
+def world() -> Company:
+    company = Company(transactions=60, receipt_bytes=2_000)
+    webhook = next(company.rows("webhook_subscriptions"))
+    company.put("webhook_subscriptions", webhook | {"secret": WEBHOOK_SECRET})
+    return company
+
+
+def key_settings(server: DemoServer) -> Row:
+    return {
+        "api_url": server.api_url,
+        "login": LOGIN,
+        "secret_key": SECRET_KEY,
+        "rate_limit_share": 1_000,
+    }
+
+
+def oauth_settings(server: DemoServer, store: Path) -> Row:
+    return {
+        "api_url": server.api_url,
+        "token_url": server.token_url,
+        "token_store": str(store),
+        "client_id": "demo-client",
+        "client_secret": CLIENT_SECRET,
+        "refresh_token": REFRESH_TOKEN,
+        "rate_limit_share": 1_000,
+    }
+
+
+def key_api(world: Company, *hooks: Faults, **rules: Any) -> Api:
+    api = Api(world, authorization=f"{LOGIN}:{SECRET_KEY}", **rules)
+    api.before.extend(hooks)
+    return api
+
+
+def written(outcome: Run) -> str:
+    """Return everything that a run has written."""
+    return outcome.log + json.dumps(outcome.messages, default=str, ensure_ascii=False)
+
+
+def assert_clean(*texts: str) -> None:
+    for text in texts:
+        assert PLANT not in text
+        assert SIGNED not in text
+
+
+# -- whole runs of the real command, all streams, documents included, at DEBUG --------------------
+
+
+def test_a_run_with_an_api_key_shows_no_secret(world: Company, tmp_path: Path) -> None:
+    api = key_api(world, staging_token=STAGING_TOKEN)
+    with DemoServer(api) as server:
+        settings = key_settings(server) | {
+            "environment": "sandbox",
+            "staging_token": STAGING_TOKEN,
+            "attachments_path": str(tmp_path),
+        }
+        outcome = run_process(settings, env=EVERYTHING, catalog=catalog_of())
+        assert any(request.path.startswith("/files/") for request in server.requests)
+    assert outcome.exit_code == 0
+    assert " DEBUG " in outcome.log
+    assert outcome.records["transactions"]
+    assert_clean(written(outcome))
+
+
+def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> None:
+    oauth = Planting(client_secret=CLIENT_SECRET, refresh_token=REFRESH_TOKEN)
+    with DemoServer(Api(world, oauth=oauth)) as server:
+        settings = oauth_settings(server, tmp_path / "store.json")
+        outcome = run_process(settings, env=EVERYTHING, catalog=catalog_of())
+        sent = {request.headers.get("Authorization", "") for request in server.requests}
+    assert outcome.exit_code == 0
+    assert outcome.records["webhook_subscriptions"]
+    assert any(PLANT in header for header in sent), "the test has planted nothing"
+    stored = json.loads((tmp_path / "store.json").read_text())
+    for name in ("access_token", "refresh_token"):
+        assert stored[name], "the one place for tokens"
+        assert stored[name] not in written(outcome)
+    assert_clean(written(outcome))
+
+
+def test_a_run_with_settings_from_the_environment_shows_no_secret(world: Company) -> None:
+    oauth = Planting(client_secret=CLIENT_SECRET)
+    oauth.issue(ACCESS_TOKEN)
+    with DemoServer(Api(world, oauth=oauth)) as server:
+        env = {"TAP_QONTO_API_URL": server.api_url, "TAP_QONTO_ACCESS_TOKEN": ACCESS_TOKEN}
+        options = ["--config=ENV"]
+        outcome = run_process({}, env=EVERYTHING | env, options=options)
+    assert outcome.exit_code == 0
+    assert outcome.records["labels"]
+    assert_clean(written(outcome))
+
+
+@pytest.mark.parametrize("options", [["--about"], ["--about", "--format=json"], ["--discover"]])
+def test_what_a_tap_tells_about_itself_holds_no_secret(options: list[str]) -> None:
+    settings = {"login": LOGIN, "secret_key": SECRET_KEY, "staging_token": STAGING_TOKEN}
+    with start_process(settings, env=EVERYTHING, options=options) as process:
+        assert process.stdout
+        output = process.stdout.read().decode()
+        assert process.wait(20) == 0
+        log = log_of(process)
+    assert "secret_key" in output or "streams" in output
+    assert_clean(output, log)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs Linux's /proc")
+def test_no_process_carries_a_secret_in_its_arguments(world: Company) -> None:
+    api = key_api(world, Faults("/labels", always=faults.dribble))
+    with DemoServer(api) as server:
+        settings = key_settings(server)
+        with start_process(settings, catalog=catalog_of(["labels"])) as process:
+            until = time.monotonic() + 10
+            while not server.requests and time.monotonic() < until:
+                time.sleep(0.02)
+            assert process.poll() is None
+            arguments = []
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    arguments.append(path.read_text(errors="replace"))
+    assert any("tap-qonto" in text for text in arguments)
+    assert_clean(*arguments)
+
+
+# -- everything that goes wrong -------------------------------------------------------------------
+
+
+def echo(status: int, kind: str) -> Fault:
+    """Answer with what the request carried, as careless servers do."""
+
+    def fault(request: Request) -> Response:
+        said = request.headers.get("Authorization", "")
+        link = f"https://files.example.com/a.pdf?{SIGNED}=abc"
+        if kind == "html":
+            page = f"<html>Authorization: {said} <a href='{link}'>file</a></html>"
+            return Response(status, {"Content-Type": "text/html"}, page.encode())
+        body = {"code": said[:60], "detail": f"{said} {link}", "trace_id": said}
+        document = {"errors": [body], "trace_id": said} if kind == "list" else body
+        return Response(status, faults.JSON, json.dumps(document).encode())
+
+    return fault
+
+
+ECHOES = {
+    f"{status} {kind}": echo(status, kind)
+    for status in (200, 400, 401, 403, 404, 422, 500)
+    for kind in ("html", "list", "flat")
+}
+
+
+@pytest.mark.usefixtures("slept")
+@pytest.mark.parametrize("fault", ECHOES.values(), ids=ECHOES.keys())
+def test_a_server_that_repeats_the_credentials_does_not_bring_them_into_the_log(
+    world: Company, fault: Fault
+) -> None:
+    api = key_api(world, Faults("/labels", always=fault))
+    with DemoServer(api) as server:
+        outcome = run(key_settings(server), select=["labels", "teams"], log_level=logging.DEBUG)
+    assert "GET /labels answered" in outcome.log
+    assert_clean(written(outcome))
+
+
+def test_a_redirect_that_carries_a_secret_is_not_quoted(world: Company) -> None:
+    place = f"https://elsewhere.example.com/?token={PLANT}&{SIGNED}=abc"
+    api = key_api(world, Faults("/labels", always=answer(302, Location=place)))
+    with DemoServer(api) as server:
+        outcome = run(key_settings(server), select=["labels"], log_level=logging.DEBUG)
+    assert outcome.exit_code == 1
+    assert_clean(written(outcome))
+
+
+def test_a_refused_refresh_shows_no_token(world: Company, tmp_path: Path) -> None:
+    oauth = Planting(client_secret=CLIENT_SECRET)
+    with DemoServer(Api(world, oauth=oauth)) as server:
+        settings = oauth_settings(server, tmp_path / "store.json")
+        outcome = run(settings, select=["labels"], log_level=logging.DEBUG)
+    assert outcome.exit_code == 1
+    assert "ERROR" in outcome.log
+    assert_clean(written(outcome))
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError, ValueError, RuntimeError])
+def test_an_exception_that_quotes_a_secret_is_logged_without_it_even_at_debug(
+    world: Company, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        msg = f"cannot send {{'Authorization': '{LOGIN}:{SECRET_KEY}'}} to /?{SIGNED}=abc"
+        raise error(SECRET_KEY) from ValueError(msg)
+
+    monkeypatch.setattr("tap_qonto.streams.organization.Labels.rows", broken)
+    with DemoServer(key_api(world)) as server:
+        outcome = run(key_settings(server), select=["labels"], log_level=logging.DEBUG)
+    assert outcome.exit_code == 1
+    assert "Traceback" in outcome.log
+    assert_clean(written(outcome))
+
+
+def test_settings_in_the_wrong_place_are_not_quoted() -> None:
+    for settings in (
+        {"secret_kye": SECRET_KEY},
+        {"login": LOGIN, "secret_key": [SECRET_KEY]},
+        {"login": LOGIN, "secret_key": SECRET_KEY, "refresh_token": REFRESH_TOKEN},
+        {"login": LOGIN, "secret_key": SECRET_KEY, "environment": SECRET_KEY},
+        {"login": LOGIN, "secret_key": SECRET_KEY, "start_date": SECRET_KEY},
+        {"login": LOGIN, "secret_key": f"{SECRET_KEY}\r\nX: y"},
+        {"login": LOGIN, "secret_key": SECRET_KEY, "concurrency": SECRET_KEY},
+    ):
+        outcome = run(settings, log_level=logging.DEBUG)
+        assert outcome.exit_code == 1
+        assert_clean(outcome.log)
+
+
+# -- where requests may go ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "accepted"),
+    [
+        ("https://thirdparty.qonto.com/v2", True),
+        ("http://127.0.0.1:8000/v2", True),
+        ("http://[::1]:8000/v2", True),
+        ("http://localhost/v2", True),
+        ("http://thirdparty.qonto.com/v2", False),
+        ("http://127.0.0.1.example.com/v2", False),
+        ("http://localhost.example.com/v2", False),
+        ("http://127.0.0.1@example.com/v2", False),
+        ("http://192.168.0.10/v2", False),
+        ("ftp://127.0.0.1/v2", False),
+        ("//127.0.0.1/v2", False),
+        ("https://", False),
+        ("https://[", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["api_url", "token_url"])
+def test_plain_http_is_accepted_for_this_machine_only(
+    name: str, url: str, *, accepted: bool
+) -> None:
+    sentences = list(problems({name: url}, {name: {}}))
+    assert not sentences if accepted else "https://" in sentences[0]
+
+
+@pytest.mark.parametrize("name", ["verify", "verify_ssl", "ssl_verify", "tls_verify", "insecure"])
+def test_no_setting_switches_the_check_of_certificates_off(name: str) -> None:
+    outcome = run({"login": LOGIN, "secret_key": SECRET_KEY, name: False})
+    assert outcome.exit_code == 1
+    assert f"The setting '{name}' does not exist" in outcome.log
+
+
+@pytest.mark.usefixtures("slept")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs a certificate")
+def test_a_host_with_a_certificate_of_its_own_gets_no_credentials(
+    tmp_path: Path,
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=20,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    received: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
+                    received.append(tls.recv(65_536))
+
+    with faults.listening() as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        settings = {"login": LOGIN, "secret_key": SECRET_KEY, "request_timeout": 5}
+        port = server.getsockname()[1]
+        outcome = run(settings | {"api_url": f"https://localhost:{port}/v2"}, select=["labels"])
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+    assert outcome.exit_code == 1
+    assert "the TLS certificate or connection was refused" in outcome.log
+    assert not any(PLANT.encode() in request for request in received)
+
+
+# -- columns that somebody has deselected ---------------------------------------------------------
+
+
+def test_a_deselected_property_is_in_no_record_and_no_schema(world: Company) -> None:
+    catalog = catalog_of(["memberships"], without={"memberships": ["email"]})
+    with DemoServer(key_api(world)) as server:
+        outcome = run(key_settings(server), catalog=catalog)
+    assert len(outcome.records["memberships"]) == world.total("memberships")
+    assert all("email" not in row for row in outcome.records["memberships"])
+    (schema,) = outcome.schemas["memberships"]
+    assert "email" not in schema["schema"]["properties"]
+    addresses = [row["email"] for row in world.rows("memberships")]
+    assert addresses
+    assert not any(address in written(outcome) for address in addresses)
+
+
+def test_batch_which_ignores_the_selection_cannot_be_switched_on(
+    world: Company, tmp_path: Path
+) -> None:
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "none"},
+        "storage": {"root": tmp_path.as_uri(), "prefix": "batch-"},
+    }
+    with DemoServer(key_api(world)) as server:
+        outcome = run(key_settings(server) | {"batch_config": batch}, select=["memberships"])
+    assert outcome.exit_code == 1
+    assert "The setting 'batch_config' does not exist" in outcome.log
+    assert not list(tmp_path.iterdir())
+    about = CliRunner().invoke(TapQonto.get_singer_command(), ["--about", "--format=json"])
+    assert "batch" not in json.loads(about.stdout)["capabilities"]
+
+
+# -- the log --------------------------------------------------------------------------------------
+
+
+class Holder:
+    """Holds secrets, as a tap does."""
+
+    def __init__(self, *secrets: str) -> None:
+        self._secrets = secrets
+
+    def secrets(self) -> Iterable[str]:
+        return self._secrets
+
+
+MASKED = {
+    "in a sentence": (f"key {SECRET_KEY}!", "key ***!"),
+    "in a URL": (f"k={PLANT}%2Fkey%2Bwith%3Dspecial%26characters", "k=***"),
+    "in JSON": (json.dumps({"k": 'quo"ted'}), '{"k": "***"}'),
+    "as a header": ("{'Authorization': 'login:unknown', 'Host': 'x'}", "{'Authorization': ***, "),
+    "as a header line": ("authorization: Basic abc def\nHost: x", "authorization: ***\nHost: x"),
+    "as a token": ("sent Bearer abc.def-ghi and more", "sent Bearer *** and more"),
+    "as a link": ("at https://h/a.pdf?X=1&Y=2 now", "at https://h/a.pdf?*** now"),
+    "as a path": ('"GET /a.pdf?X=1&Y=2 HTTP/1.1"', '"GET /a.pdf?*** HTTP/1.1"'),
+    "with a password": ("sftp://user:pass@host/x", "sftp://***@host/x"),
+    "short, as a word": ("login:abc refused", "login:*** refused"),
+    "short, in a word": ("the alphabcet", "the alphabcet"),
+    "nothing": ("What? a = b", "What? a = b"),
+}
+
+
+@pytest.mark.parametrize(("text", "clean"), MASKED.values(), ids=MASKED.keys())
+def test_what_is_masked(text: str, clean: str) -> None:
+    holder = Holder(SECRET_KEY, 'quo"ted', "abc")
+    redaction = Redaction()
+    redaction.watch(holder.secrets)
+    assert redaction.clean(text).startswith(clean)
+
+
+def test_secrets_are_masked_as_long_as_their_holder_lives() -> None:
+    holder = Holder(SECRET_KEY)
+    redaction = Redaction()
+    redaction.watch(holder.secrets)
+    assert redaction.clean(SECRET_KEY) == "***"
+    del holder
+    assert redaction.clean(SECRET_KEY) == SECRET_KEY
+
+
+def test_handlers_that_are_added_later_see_clean_records_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tap = TapQonto(config={"login": LOGIN, "secret_key": SECRET_KEY})
+    handler = logging.StreamHandler(sys.stderr)
+    logger = logging.getLogger("somebody.else")
+    logger.addHandler(handler)
+    logger.warning("%s and %r", SECRET_KEY, {"key": SECRET_KEY})
+    logger.removeHandler(handler)
+    assert capsys.readouterr().err == "*** and {'key': '***'}\n"
+    assert tap.name == "tap-qonto"
+
+
+def test_dependencies_are_quiet_at_debug() -> None:
+    for name in ("urllib3", "botocore", "fsspec", "s3fs", "filelock"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    tap = TapQonto(config={"environment": "demo"})
+    assert tap.name == "tap-qonto"
+    for name in ("urllib3.connectionpool", "botocore.auth", "fsspec", "s3fs", "filelock"):
+        assert not logging.getLogger(name).isEnabledFor(logging.INFO)

@@ -1,0 +1,224 @@
+"""The same company in every loader that `meltano.yml` defines, before and after it changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+import sqlalchemy
+
+from tap_qonto.demo import Api, Company, DemoServer
+from tap_qonto.schemas import promised
+from tests.kit.meltano_project import CHECKOUT, Project, project, rows_read
+from tests.kit.runner import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Connection
+
+Row = dict[str, Any]
+
+pytestmark = pytest.mark.slow
+
+COMPLETED = "completed"
+TIMESTAMPTZ = CHECKOUT / "examples/postgres/timestamptz.sql"
+LISTED = ("bank_accounts", "labels", "clients", "client_invoices", "transactions")
+
+
+class World:
+    """A company behind real HTTP, and the Meltano project that reads it.
+
+    Attributes:
+        company: The company, which the test changes between runs.
+        changed: ID of the transaction that `change` has changed.
+        new: ID of the one that it has added.
+    """
+
+    def __init__(self, company: Company, server: DemoServer) -> None:
+        self.company = company
+        self.project: Project = project()
+        login, _, secret_key = KEY.partition(":")
+        self._env = {
+            "TAP_QONTO_API_URL": server.api_url,
+            "TAP_QONTO_LOGIN": login,
+            "TAP_QONTO_SECRET_KEY": secret_key,
+        }
+        rows = iter(company.rows("transactions"))
+        self.changed: str = next(row["id"] for row in rows if row["status"] == COMPLETED)
+        self._model = next(row for row in rows if row["status"] == COMPLETED)
+        self.new = self._model["id"][:-4] + "beef"
+
+    def load(self, target: str, suffix: str, env: dict[str, str]) -> dict[str, int]:
+        """Load everything that is new into a target, and return how many rows were read."""
+        log = self.project.meltano(
+            "--environment=prod",
+            "run",
+            f"--state-id-suffix={suffix}",
+            "tap-qonto",
+            target,
+            env=self._env | env,
+        )
+        return rows_read(log)
+
+    def change(self) -> None:
+        """Give one transaction a note, and add one."""
+        self.company.change("transactions", self.changed, note="Seen by the accountant\nTwice")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.company.put("transactions", self._model | {"id": self.new, "updated_at": now})
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    company = Company(transactions=900)
+    with DemoServer(Api(company, authorization=KEY)) as server:
+        yield World(company, server)
+
+
+def totals(company: Company) -> dict[str, int]:
+    return {name: company.total(name) for name in LISTED}
+
+
+# DuckDB
+
+
+def test_duckdb_has_a_changed_transaction_once(world: World) -> None:
+    path = world.project.root / "output/targets.duckdb"
+    env = {"TARGET_DUCKDB_PATH": str(path)}
+
+    def ask(query: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def counts() -> dict[str, int]:
+        return {name: ask(f"select count(*) from qonto.{name}")[0][0] for name in LISTED}
+
+    world.load("target-duckdb", "duckdb", env)
+    assert counts() == totals(world.company)
+    world.change()
+    read = world.load("target-duckdb", "duckdb", env)
+    assert counts() == totals(world.company)
+    assert 2 <= read["transactions"] < 50
+    assert ask(f"select note from qonto.transactions where id = '{world.changed}'") == [
+        ("Seen by the accountant\nTwice",)
+    ]
+
+
+# PostgreSQL
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[tuple[str, Connection]]:
+    engine = sqlalchemy.create_engine(postgres_url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("drop schema if exists qonto cascade")
+        yield postgres_url, connection
+    engine.dispose()
+
+
+def kind_in_postgres(schema: Row) -> str:
+    """Return the type that a column should have."""
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    [name] = [name for name in types if name != "null"]
+    formats = {"date-time": "timestamp with time zone", "date": "date", None: "text"}
+    if name == "string":
+        return formats[schema.get("format")]
+    return {
+        "number": "numeric",
+        "integer": "bigint",
+        "boolean": "boolean",
+        "object": "jsonb",
+        "array": "ARRAY",
+    }[name]
+
+
+def test_postgres_has_a_changed_transaction_once_and_columns_of_the_right_types(
+    world: World, postgres: tuple[str, Connection]
+) -> None:
+    url, connection = postgres
+    env = {"TARGET_POSTGRES_SQLALCHEMY_URL": url}
+
+    def ask(query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+    def counts() -> dict[str, int]:
+        return {name: ask(f"select count(*) from qonto.{name}")[0][0] for name in LISTED}
+
+    world.load("target-postgres", "postgres", env)
+    assert counts() == totals(world.company)
+    connection.exec_driver_sql(TIMESTAMPTZ.read_text(encoding="utf-8").replace("%", "%%"))
+    world.change()
+    read = world.load("target-postgres", "postgres", env)
+    assert counts() == totals(world.company)
+    assert 2 <= read["transactions"] < 50
+    assert ask(f"select note from qonto.transactions where id = '{world.changed}'") == [
+        ("Seen by the accountant\nTwice",)
+    ]
+
+    for table, column, kind in ask(
+        "select table_name, column_name, data_type from information_schema.columns "
+        "where table_schema = 'qonto' and not starts_with(column_name, '_sdc_')"
+    ):
+        assert kind == kind_in_postgres(promised(table)["properties"][column]), (table, column)
+
+    # Amounts keep their digits, and JSON can be asked.
+    [(amount,)] = ask(f"select amount from qonto.transactions where id = '{world.changed}'")
+    row = world.company.get("transactions", world.changed)
+    assert row is not None
+    assert int(amount * 100) == row["amount_cents"]
+    [(labelled,)] = ask("select count(*) from qonto.transactions where cardinality(labels) > 0")
+    assert labelled > 0
+
+
+# Files: the latest line of a key is the row
+
+
+def latest(lines: list[Row]) -> dict[str, Row]:
+    return {line["id"]: line for line in lines}
+
+
+def test_json_lines_end_with_the_changed_transaction(world: World) -> None:
+    folder = world.project.root / "output/targets-jsonl"
+    folder.mkdir()
+    env = {"TARGET_JSONL_DESTINATION_PATH": str(folder)}
+
+    def lines(stream: str) -> list[Row]:
+        with (folder / f"{stream}.jsonl").open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    world.load("target-jsonl", "jsonl", env)
+    assert {name: len(lines(name)) for name in LISTED} == totals(world.company)
+    world.change()
+    read = world.load("target-jsonl", "jsonl", env)
+    assert 2 <= read["transactions"] < 50
+    rows = latest(lines("transactions"))
+    assert len(rows) == world.company.total("transactions")
+    assert rows[world.changed]["note"] == "Seen by the accountant\nTwice"
+
+
+def test_csv_files_end_with_the_changed_transaction(world: World) -> None:
+    folder = world.project.root / "output/targets-csv"
+    env = {"TARGET_CSV_OUTPUT_PATH": str(folder)}
+
+    def lines(stream: str) -> list[Row]:
+        found = []
+        for path in sorted((folder / stream).glob("*.csv")):
+            with path.open(encoding="utf-8", newline="") as file:
+                found += list(csv.DictReader(file))
+        return found
+
+    world.load("target-csv", "csv", env)
+    assert {name: len(lines(name)) for name in LISTED} == totals(world.company)
+    world.change()
+    read = world.load("target-csv", "csv", env)
+    assert 2 <= read["transactions"] < 50
+    written = lines("transactions")
+    assert Counter(row["id"] for row in written)[world.changed] == 2
+    rows = latest(written)
+    assert len(rows) == world.company.total("transactions")
+    assert rows[world.changed]["note"] == "Seen by the accountant\nTwice"
