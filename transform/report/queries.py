@@ -152,7 +152,7 @@ def connect(database: str) -> Iterator[Database]:
 
 
 def _duckdb(path: str) -> Database:
-    import duckdb  # noqa: PLC0415 - a report on PostgreSQL needs no DuckDB
+    import duckdb
 
     # DuckDB would make a file that is not there.
     if not Path(path).is_file():
@@ -170,7 +170,7 @@ def _duckdb(path: str) -> Database:
 
 def _postgres(url: str) -> Database:
     try:
-        import psycopg  # noqa: PLC0415 - a report on DuckDB needs no PostgreSQL
+        import psycopg
     except ImportError:
         message = "A report on PostgreSQL needs its driver: install psycopg[binary]."
         raise ReportError(message) from None

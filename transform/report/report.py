@@ -108,7 +108,7 @@ def build(options: argparse.Namespace) -> str:
     if options.without_names:
         answers = without_names(answers, words)
     # Charts take a second to import, in which the library is made.
-    from page import Options, render  # noqa: PLC0415
+    from page import Options, render
 
     checks = read_checks(options.dbt)
     return render(answers, checks, words, Options(now, threshold), library)
