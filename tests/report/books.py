@@ -57,8 +57,19 @@ def _months(count: int) -> list[date]:
     return [date(2026 + (9 - back) // 12, (9 - back) % 12 + 1, 1) for back in range(count)]
 
 
-def usual(currency: str = "EUR", names: tuple[str, ...] = ("Ada", "Bea", "Cleo", "Dora")) -> Books:
-    """Return a company whose every amount is another one, so that a mix-up shows."""
+def usual(
+    currency: str = "EUR",
+    names: tuple[str, ...] = ("Ada", "Bea", "Cleo", "Dora"),
+    things: tuple[str, ...] = (),
+) -> Books:
+    """Return a company whose every amount is another one, so that a mix-up shows.
+
+    Args:
+        currency: ISO 4217 code.
+        names: Of people and companies.
+        things: Names of accounts, teams and categories; by default the same.
+    """
+    things = things or names
     cents = iter(range(100_001, 10_000_000, 7_919))
 
     def amount() -> str:
@@ -99,7 +110,7 @@ def usual(currency: str = "EUR", names: tuple[str, ...] = ("Ada", "Bea", "Cleo",
         "accounts": [
             {
                 "account_id": account,
-                "account_name": names[place],
+                "account_name": things[place],
                 "status": "active",
                 "is_main": place == 0,
                 "is_external": False,
@@ -116,7 +127,7 @@ def usual(currency: str = "EUR", names: tuple[str, ...] = ("Ada", "Bea", "Cleo",
         "daily_balances": [
             {
                 "account_id": account,
-                "account_name": names[place],
+                "account_name": things[place],
                 "day": day,
                 "balance": amount(),
                 "pending_out": amount(),
@@ -161,7 +172,7 @@ def usual(currency: str = "EUR", names: tuple[str, ...] = ("Ada", "Bea", "Cleo",
                 "month": month,
                 "account_id": accounts[0],
                 "flow_type": flow,
-                "category": names[3] if flow == "operating" else "Other",
+                "category": things[3] if flow == "operating" else "Other",
                 "subcategory": "Other",
                 "money_in": amount(),
                 "money_out": amount(),
@@ -227,9 +238,9 @@ def usual(currency: str = "EUR", names: tuple[str, ...] = ("Ada", "Bea", "Cleo",
                 "transaction_id": f"{month}{place}",
                 "month": month,
                 "amount": amount(),
-                "category": names[place],
+                "category": things[place],
                 "supplier": names[place],
-                "team": names[place] if place else None,
+                "team": things[place] if place else None,
                 "card": names[place] if place else None,
             }
             for month in _months(14)
@@ -244,7 +255,7 @@ def usual(currency: str = "EUR", names: tuple[str, ...] = ("Ada", "Bea", "Cleo",
                 "days": 30,
                 "counterparty": names[3],
                 "holder": names[place] if place else None,
-                "team": names[place],
+                "team": things[place],
             }
             for month in _months(14)
             for place in range(4)
@@ -264,7 +275,7 @@ def usual(currency: str = "EUR", names: tuple[str, ...] = ("Ada", "Bea", "Cleo",
         "balance_gaps": [
             {
                 "account_id": accounts[1],
-                "account_name": names[1],
+                "account_name": things[1],
                 "day": AS_OF,
                 "kind": "balance",
                 "said": amount(),
@@ -315,7 +326,7 @@ WORLDS: Final[Mapping[str, tuple[Callable[[], Books], tuple[str, ...]]]] = {
     "usual": (usual, ("--language", "en", "--threshold", "2500")),
     "hostile": (lambda: usual(names=HOSTILE), ()),
     "french_nameless": (
-        lambda: usual(names=NAMES),
+        lambda: usual(names=NAMES, things=("Main", "Tax", "Pay", "Site")),
         ("--language", "fr", "--without-names"),
     ),
     "two_currencies": (two_currencies, ()),

@@ -17,20 +17,23 @@ class Element:
         name: Its name.
         attributes: Its attributes.
         parent: The element that it stands in.
-        children: Elements in it.
-        own_text: The text directly in it, in pieces.
+        pieces: The text and the elements in it.
     """
 
     name: str
     attributes: dict[str, str]
     parent: Element | None = None
-    children: list[Element] = field(default_factory=list)
-    own_text: list[str] = field(default_factory=list)
+    pieces: list[str | Element] = field(default_factory=list)
+
+    @property
+    def children(self) -> list[Element]:
+        """The elements in it."""
+        return [piece for piece in self.pieces if isinstance(piece, Element)]
 
     @property
     def text(self) -> str:
         """All text in it."""
-        return "".join(self.own_text) + "".join(child.text for child in self.children)
+        return "".join(it if isinstance(it, str) else it.text for it in self.pieces)
 
     def all(self, name: str, **attributes: str) -> list[Element]:
         """Return the elements in it that have this name and these attributes."""
@@ -56,7 +59,7 @@ class _Builder(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs}, self._here)
-        self._here.children.append(element)
+        self._here.pieces.append(element)
         if tag not in _VOID:
             self._here = element
 
@@ -71,7 +74,7 @@ class _Builder(HTMLParser):
         self._here = self._here.parent
 
     def handle_data(self, data: str) -> None:
-        self._here.own_text.append(data)
+        self._here.pieces.append(data)
 
 
 def read(page: str) -> Element:

@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every report of `WORLDS`, and what its statements give."""
     folder = tmp_path_factory.mktemp("reports")
     (folder / "run_results.json").write_text(json.dumps(DBT), encoding="utf-8")
-    command = [sys.executable, "-m", "tests.report.books", folder]
+    command = [sys.executable, "-m", "tests.report.books", str(folder)]
     built = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     return folder
@@ -109,7 +109,8 @@ def test_every_number_of_a_table_is_what_its_statement_gives(
         unknown = {cell.text for cell in cells if canonical(cell.attributes["data-v"]) not in known}
         assert not unknown, table.attributes["id"]
         for cell in cells:
-            assert shown_number(cell.text) in canonical(cell.attributes["data-v"]), cell.text
+            shown = shown_number(cell.text, pages[world].one("html").attributes["lang"])
+            assert canonical(cell.attributes["data-v"]) == shown
         compared += len(cells)
 
     assert compared or world == "empty"
@@ -126,11 +127,13 @@ def is_number(cell: str) -> bool:
     return re.fullmatch(r"-?\d+(\.\d+)?", cell) is not None
 
 
-def shown_number(shown: str) -> str:
-    """Return the digits of a number as people read it, without the zeros that end it."""
-    plain = re.sub(r"[\s,]", "", shown.replace(",", ".") if "\u202f" in shown else shown)
-    plain = re.sub(r"[^\d.\u2212-]", "", plain).replace("\u2212", "-")
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+def shown_number(shown: str, language: str) -> str:
+    """Return a number as people read it, for programs."""
+    marks = {"en": {",": ""}, "fr": {"\u202f": "", ",": "."}}[language]
+    plain = shown.replace("\u2212", "-").rstrip("%\u00a0")
+    for mark, meaning in marks.items():
+        plain = plain.replace(mark, meaning)
+    return canonical(plain)
 
 
 @pytest.mark.parametrize("world", ["usual", "french_nameless", "hostile", "many"])
@@ -198,12 +201,12 @@ def test_only_the_two_scripts_that_the_policy_names_can_run(
         json.loads(script.text)
 
 
-def test_hostile_names_are_text(folder: Path, pages: dict[str, Element]) -> None:
+def test_hostile_names_are_text(pages: dict[str, Element]) -> None:
     page = pages["hostile"]
     cells = {cell.text for cell in page.all("td")}
 
     assert page.one("h1").text == HOSTILE[0]
-    assert page.one("title").text.startswith(HOSTILE[0])
+    assert page.all("title")[0].text.startswith(HOSTILE[0])
     assert cells.issuperset(HOSTILE)
     names = [
         json.dumps(json.loads(script.text), ensure_ascii=False)
@@ -214,7 +217,6 @@ def test_hostile_names_are_text(folder: Path, pages: dict[str, Element]) -> None
         script.text for script in page.all("script") if "type" not in script.attributes
     )
     assert "49" not in {cell.strip() for cell in cells}
-    assert "<img" not in text(folder, "hostile")
 
 
 def test_a_french_company_reads_french_numbers_and_words(pages: dict[str, Element]) -> None:
@@ -234,11 +236,10 @@ def test_a_french_company_reads_french_numbers_and_words(pages: dict[str, Elemen
 def test_without_names_no_person_and_no_company_is_in_the_file(folder: Path) -> None:
     page = text(folder, "french_nameless")
 
-    found = [name for name in NAMES[1:] if name in page.replace(f">{NAMES[1]}</td>", "")]
     assert "Fournisseur 1" in page
     assert "Client 2" in page
     assert "Personne 1" in page
-    assert not found
+    assert not [name for name in NAMES[1:] if name in page]
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -295,8 +296,8 @@ def test_a_table_that_is_cut_says_how_many_rows_there_are(pages: dict[str, Eleme
 def test_the_page_says_which_tests_passed_and_when(pages: dict[str, Element]) -> None:
     state = pages["usual"].one("ul", class_="state")
 
-    assert numbers(state.all("li")[0]) == ["2026-11-01 06:00:00+00:00"]
-    assert numbers(state.all("li")[1]) == ["2", "1", "2026-11-01 06:30:00+00:00"]
+    assert numbers(state.all("li")[0]) == ["2026-11-01T06:00:00+00:00"]
+    assert numbers(state.all("li")[1]) == ["2", "1", "2026-11-01T06:30:00+00:00"]
     assert "2 checks of the tables passed and 1 warned" in state.text
     rows = [
         [cell.text for cell in row.all("td")]

@@ -115,7 +115,14 @@ def _ages(maker: Maker) -> Figure:
         chart,
         is_wide=False,
         legend=[(colour, name) for name, colour in colours.items()],
-        tables=[maker.table("ages", columns, rows, maker.answers["ages"])],
+        tables=[
+            maker.table(
+                "ages",
+                columns,
+                [known[name] for name in buckets if name in known],
+                maker.answers["ages"],
+            )
+        ],
     )
 
 

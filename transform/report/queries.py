@@ -181,9 +181,7 @@ def _postgres(url: str) -> Database:
         if (value := os.environ.get(f"TARGET_POSTGRES_{variable}"))
     }
     try:
-        told = {
-            name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(url).items()
-        }
+        told = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(url).items()}
         connection = psycopg.connect(psycopg.conninfo.make_conninfo(**{**known, **told}))
     except psycopg.Error as error:
         # The driver's own message can carry the URL, and with it the password.
