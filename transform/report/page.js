@@ -46,7 +46,7 @@
     const { view } = await window.vegaEmbed(inside, spec, {
       mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: showTip,
       config: settings.config, formatLocale: settings.number, timeFormatLocale: settings.time,
-      loader: nobody,
+      loader: nobody, logLevel: 1, // that a chosen account has no forecast is no news
     });
     const svg = inside.querySelector("svg");
     svg.prepend(...words);
