@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def environments(request: pytest.FixtureRequest) -> Path:
     """The folder that keeps environments from one run of the tests to the next."""
-    cache: pytest.Cache = request.config.cache  # type: ignore[assignment] # there unless switched off
+    cache: pytest.Cache = request.config.cache
     return cache.mkdir("transform")
 
 

@@ -37,7 +37,7 @@ def requirements_of(utility: str) -> list[str]:
 
 
 def environment(cache: Path, requirements: Sequence[str]) -> Path:
-    """Return the Python of an environment with these requirements, made once and kept in `cache`."""
+    """Return the Python of an environment with these, made once and kept in `cache`."""
     name = blake2b(" ".join([sys.version, *requirements]).encode(), digest_size=8).hexdigest()
     folder = cache / name
     python = folder / "bin/python"

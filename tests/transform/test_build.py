@@ -11,7 +11,6 @@ from tests.transform.runs import MARTS, Dbt, environment, requirements_of
 from tests.transform.warehouses import DuckDB, Postgres, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -24,7 +23,7 @@ OF_ONE_LOAD = frozenset({"loaded_at"})
 @pytest.fixture(scope="module")
 def newest(
     environments: Path, loaded: DuckDB, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[DuckDB]:
+) -> DuckDB:
     """The loader's file with all tables built by the newest DuckDB that there is."""
     requirements = [item for item in requirements_of("dbt-duckdb") if not item.startswith("duckdb")]
     dbt = Dbt(environment(environments, [*requirements, "duckdb"]), tmp_path_factory.mktemp("dbt"))
@@ -32,7 +31,7 @@ def newest(
     outcome = dbt.run("build", env=warehouse.env)
     dbt.close()
     assert outcome.success, outcome.log
-    yield warehouse
+    return warehouse
 
 
 @pytest.mark.parametrize("mart", NAMES)

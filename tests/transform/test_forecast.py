@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def test_each_week_opens_where_the_last_one_closed(built: DuckDB) -> None:
         where currency = 'EUR' order by week
     """)
     assert [week for week, *_ in weeks] == list(range(1, 14))
-    for (_, _, closing, _), (_, opening, _, _) in zip(weeks, weeks[1:], strict=False):
+    for (_, _, closing, _), (_, opening, _, _) in itertools.pairwise(weeks):
         assert opening == closing
     assert all(lowest <= closing for _, _, closing, lowest in weeks)
     [(lowest_week, lowest)] = built.run(

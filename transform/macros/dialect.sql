@@ -185,6 +185,14 @@ trim({{ regexp_replace_all(regexp_replace_all(folded(column), '[^a-z0-9/._-]+', 
 {% macro snowflake__place_of(part, whole) %}position({{ part }}, {{ whole }}){% endmacro %}
 
 
+{#- Queries -#}
+
+{#- Between two queries: the rows of both, each once. -#}
+{% macro union_distinct() %}{{ return(adapter.dispatch('union_distinct', 'qonto')()) }}{% endmacro %}
+{% macro default__union_distinct() %}union{% endmacro %}
+{% macro bigquery__union_distinct() %}union distinct{% endmacro %}
+
+
 {#- Aggregates -#}
 
 {#- The median, rounded to a whole number. -#}

@@ -1,11 +1,11 @@
 {#- Every account, with whether its movements are there to explain its balance.
 
     An account that Qonto lists is one; where that list is not there at all, an account is what
-    transactions name. -#}
+    transactions name, and `unknown` where they name none. -#}
 {%- do ref('stg_qonto__transactions') -%}
 {%- set asked = has_columns('bank_accounts', [('balance_cents', 'balance')]) and has_columns(
     'transactions',
-    ['side', 'settled_at', ('amount_cents', 'amount'), ('settled_balance_cents', 'settled_balance')]
+    ['bank_account_id', 'side', 'settled_at', ('amount_cents', 'amount'), ('settled_balance_cents', 'settled_balance')]
 ) -%}
 with listed as (
 
@@ -47,14 +47,14 @@ select
     ) as is_comparable
 from listed
 cross join main_currency
-{% if not has_columns('bank_accounts', ['id']) %}
+{% if not has_columns('bank_accounts', ['id']) or not has_columns('transactions', ['bank_account_id']) %}
 union all
 
 select
     account_id,
     cast(null as {{ type_text() }}),
     cast(null as {{ type_text() }}),
-    max(currency),
+    coalesce(max(currency), 'EUR'),
     cast(null as {{ type_text() }}),
     false,
     false,
@@ -64,5 +64,6 @@ select
     max(cast(null as timestamp)),
     false
 from {{ ref('stg_qonto__transactions') }}
+where account_id not in (select listed.account_id from listed)
 group by account_id
 {% endif %}

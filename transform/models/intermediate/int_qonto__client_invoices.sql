@@ -26,7 +26,7 @@ select
     invoices.client_id,
     coalesce(invoices.client, clients.client) as client,
     invoices.status,
-    invoices.currency,
+    coalesce(invoices.currency, 'EUR') as currency,
     invoices.total_cents,
     invoices.vat_cents,
     invoices.paid_cents,

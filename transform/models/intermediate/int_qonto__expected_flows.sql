@@ -79,13 +79,12 @@ rates as (
         on flows.completed_on > {{ add_days('dates.as_of', -91) }} and flows.completed_on <= dates.as_of
     left join {{ ref('int_qonto__series') }} as series
         on
-            flows.origin = 'other'
-            and dates.as_of = series.as_of
+            dates.as_of = series.as_of
             and flows.account_id = series.account_id
             and flows.currency = series.currency
             and flows.side = series.side
             and flows.operation_type = series.operation_type
-            and flows.counterparty_key = series.counterparty_key
+            and case when flows.origin = 'other' then flows.counterparty_key end = series.counterparty_key
     where flows.origin in ('other', 'invoiced') and series.as_of is null
     group by dates.as_of, flows.currency, flows.side, flows.origin
 

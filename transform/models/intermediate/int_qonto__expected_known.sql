@@ -49,7 +49,10 @@ pending as (
         transactions.flow_type
     from {{ ref('int_qonto__transactions') }} as transactions
     inner join dates on dates.is_current
-    where transactions.status = 'pending' and transactions.flow_type = 'financing'
+    where
+        transactions.status = 'pending'
+        and transactions.flow_type = 'financing'
+        and transactions.net_cents is not null
 
 ),
 
@@ -123,6 +126,7 @@ instalments as (
             and abs(next.amount_cents - paid.amount_cents) * 20 <= paid.amount_cents
     where
         paid.completed_on is not null
+        and paid.net_cents is not null
         and paid.installment < paid.installments
         and next.transaction_id is null
 

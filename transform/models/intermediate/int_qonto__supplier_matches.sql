@@ -6,7 +6,7 @@ from {{ ref('int_qonto__supplier_invoices') }} as invoices
 {{ each_item('invoices.matched_transactions', 'matches') }}
 where coalesce({{ json_text(item('matches')) }}, {{ json_field(item('matches'), ['transaction_id']) }}) is not null
 
-union
+{{ union_distinct() }}
 
 select
     invoices.invoice_id,

@@ -15,7 +15,7 @@ select
     transactions.side,
     transactions.operation_type,
     transactions.subject_type,
-    transactions.currency,
+    coalesce(transactions.currency, accounts.currency, 'EUR') as currency,
     transactions.amount_cents,
     case
         when transactions.side = 'credit' then transactions.amount_cents
@@ -57,4 +57,5 @@ select
     transactions.installment,
     transactions.installments
 from {{ ref('stg_qonto__transactions') }} as transactions
+left join {{ ref('int_qonto__accounts') }} as accounts on transactions.account_id = accounts.account_id
 left join own_ibans on transactions.counterparty_iban = own_ibans.iban

@@ -111,7 +111,7 @@ currencies as (
     select
         account_id,
         max(currency) as currency
-    from {{ ref('stg_qonto__transactions') }}
+    from {{ ref('int_qonto__transactions') }}
     group by account_id
 
 )

@@ -193,15 +193,15 @@ gaps as (
 currencies as (
 
     select currency from accounts
-    union
+    {{ union_distinct() }}
     select currency from cash
-    union
+    {{ union_distinct() }}
     select currency from burn
-    union
+    {{ union_distinct() }}
     select currency from receivables
-    union
+    {{ union_distinct() }}
     select currency from payables
-    union
+    {{ union_distinct() }}
     select currency from lowest
 
 ),

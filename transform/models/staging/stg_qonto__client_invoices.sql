@@ -10,7 +10,7 @@ select
         ), '')
     ) as client,
     status,
-    upper(currency) as currency,
+    upper(coalesce(currency, {{ json_field('total_amount', ['currency']) }})) as currency,
     coalesce(total_amount_cents, {{ json_cents('total_amount') }}) as total_cents,
     coalesce(vat_amount_cents, {{ json_cents('vat_amount') }}) as vat_cents,
     coalesce({{ json_cents('amount_paid') }}, 0) as paid_cents,

@@ -2,7 +2,7 @@ select
     id as credit_note_id,
     invoice_id,
     number as credit_note_number,
-    upper(currency) as currency,
+    upper(coalesce(currency, {{ json_field('total_amount', ['currency']) }}, 'EUR')) as currency,
     -- A credit note takes away, whichever sign it is given.
     abs(coalesce(total_amount_cents, {{ json_cents('total_amount') }})) as total_cents,
     abs(coalesce(vat_amount_cents, {{ json_cents('vat_amount') }})) as vat_cents,

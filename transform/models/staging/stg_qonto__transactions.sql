@@ -1,6 +1,6 @@
 select
     id as transaction_id,
-    bank_account_id as account_id,
+    coalesce(bank_account_id, 'unknown') as account_id,
     coalesce(status, case when settled_at is null then 'pending' else 'completed' end) as status,
     side,
     operation_type,
