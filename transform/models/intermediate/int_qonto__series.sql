@@ -1,34 +1,45 @@
 {#- What came back every month by each day of forecast, without an invoice or a standing order: at
     least three times in half a year, 26 to 35 days apart, within 15 % of the median amount, and
     not yet overdue by more than five days. -#}
-with numbered as (
+with flows as (
+
+    select *
+    from {{ ref('int_qonto__operating_flows') }}
+    where origin = 'other' and counterparty_key <> '' and completed_on is not null
+
+),
+
+names as (
 
     select
+        row_number() over (order by account_id, currency, side, operation_type, counterparty_key) as series,
         account_id,
         currency,
         side,
         operation_type,
         counterparty_key,
-        counterparty,
-        amount_cents,
-        completed_on,
-        transaction_id,
-        dense_rank() over (
-            order by account_id, currency, side, operation_type, counterparty_key
-        ) as series
-    from {{ ref('int_qonto__operating_flows') }}
-    where origin = 'other' and counterparty_key <> '' and completed_on is not null
+        max(counterparty) as counterparty
+    from flows
+    group by account_id, currency, side, operation_type, counterparty_key
+    having count(*) >= 3
 
 ),
 
 payments as (
 
     select
-        series,
-        amount_cents,
-        completed_on,
-        {{ days_between('lag(completed_on) over (partition by series order by completed_on, transaction_id)', 'completed_on') }} as gap
-    from numbered
+        names.series,
+        flows.amount_cents,
+        flows.completed_on,
+        {{ days_between('lag(flows.completed_on) over (partition by names.series order by flows.completed_on)', 'flows.completed_on') }} as gap
+    from flows
+    inner join names
+        on
+            flows.account_id = names.account_id
+            and flows.currency = names.currency
+            and flows.side = names.side
+            and flows.operation_type = names.operation_type
+            and flows.counterparty_key = names.counterparty_key
 
 ),
 
@@ -72,21 +83,6 @@ grouped as (
     from seen
     group by as_of, series
     having count(*) >= 3 and min(gap) >= 26 and max(gap) <= 35
-
-),
-
-names as (
-
-    select
-        series,
-        account_id,
-        currency,
-        side,
-        operation_type,
-        counterparty_key,
-        max(counterparty) as counterparty
-    from numbered
-    group by series, account_id, currency, side, operation_type, counterparty_key
 
 )
 
