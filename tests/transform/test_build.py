@@ -21,9 +21,7 @@ OF_ONE_LOAD = frozenset({"loaded_at"})
 
 
 @pytest.fixture(scope="module")
-def newest(
-    environments: Path, loaded: DuckDB, tmp_path_factory: pytest.TempPathFactory
-) -> DuckDB:
+def newest(environments: Path, loaded: DuckDB, tmp_path_factory: pytest.TempPathFactory) -> DuckDB:
     """The loader's file with all tables built by the newest DuckDB that there is."""
     requirements = [item for item in requirements_of("dbt-duckdb") if not item.startswith("duckdb")]
     dbt = Dbt(environment(environments, [*requirements, "duckdb"]), tmp_path_factory.mktemp("dbt"))
@@ -66,7 +64,7 @@ def test_an_old_load_is_not(built: DuckDB, dbt: Dbt, tmp_path: Path) -> None:
     old.run(
         "update qonto.bank_accounts set _sdc_extracted_at = now()::timestamp - interval 40 hour"
     )
-    old.run("update qonto.organization set _sdc_extracted_at = now()::timestamp - interval 8 day")
+    old.write("update qonto.organization set _sdc_extracted_at = now()::timestamp - interval 8 day")
     outcome = dbt.run("source", "freshness", env=old.env)
     assert outcome.nodes == {"organization": "error", "bank_accounts": "warn"}
 
