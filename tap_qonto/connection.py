@@ -118,9 +118,7 @@ class Connection:
         if self._config["environment"] != "demo" or self._config.get("api_url"):
             return None
         # Only the demo pays for these.
-        from tap_qonto.demo.api import Api
-        from tap_qonto.demo.company import Company
-        from tap_qonto.demo.transport import DEMO_API_URL, DemoAdapter
+        from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter
 
         return DEMO_API_URL, DemoAdapter(Api(Company(self._config["demo_organization"])))
 

@@ -11,9 +11,7 @@ import pytest
 
 from tap_qonto.api.instants import from_datetime
 from tap_qonto.api.redaction import Redaction
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.tap import TapQonto
 from tests.kit.runner import KEY, config_for
 

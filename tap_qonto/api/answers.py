@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -106,13 +107,13 @@ def error_of(query: Query, reply: Reply) -> Exception:
             return CeilingError(said)
         case 422 if ("page", "1") not in query.params and "page" in dict(query.params):
             return PastTheEndError(said)
-    if 300 <= status < 400:  # noqa: PLR2004 - all redirects
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return AnswerError(
             f"{said}: a redirect, which the API never sends. Check the settings environment and "
             "api_url, and staging_token if this is the sandbox",
             status=status,
         )
-    if status > 500:  # noqa: PLR2004 - all server errors
+    if status > HTTPStatus.INTERNAL_SERVER_ERROR:
         return FaultError(said, status=status, code=code, retry_after=retry_after)
     return QontoError(said, status=status, code=code)
 

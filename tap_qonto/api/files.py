@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -141,7 +142,7 @@ def _file_error(said: str, response: requests.Response) -> QontoError:
             return FileFaultError(
                 said, status=status, retry_after=retry_after_of(response.headers, time.time())
             )
-    if status >= 500:  # noqa: PLR2004 - all server errors
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return FileFaultError(
             said, status=status, retry_after=retry_after_of(response.headers, time.time())
         )

@@ -55,7 +55,7 @@ class ApiKey(AuthBase):
         """Show the login, never the secret."""
         return f"ApiKey(login={self._login!r})"
 
-    def renew(self, rejected: str | None) -> bool:  # noqa: ARG002 - the authenticators' common method
+    def renew(self, _rejected: str | None) -> bool:
         """Return False: a refused API key stays refused."""
         return False
 
@@ -88,7 +88,7 @@ class AccessToken(AuthBase):
         """Show nothing of the token."""
         return "AccessToken()"
 
-    def renew(self, rejected: str | None) -> bool:  # noqa: ARG002 - the authenticators' common method
+    def renew(self, _rejected: str | None) -> bool:
         """Return False: there is nothing to renew the token with."""
         return False
 

@@ -7,10 +7,7 @@ import signal
 import sys
 import threading
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.oauth import OAuth
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer, OAuth
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,7 +42,7 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def main() -> int:
+def main(application: type[Api] = Api) -> int:
     """Serve until SIGTERM or SIGINT; the first line of output is the base URL of the API."""
     arguments = _arguments()
     company = Company(
@@ -62,7 +59,9 @@ def main() -> int:
             refresh_token=arguments.refresh_token,
         )
     key = None if arguments.login is None else f"{arguments.login}:{arguments.secret_key}"
-    api = Api(company, authorization=key, staging_token=arguments.staging_token, oauth=oauth)
+    api = application(
+        company, authorization=key, staging_token=arguments.staging_token, oauth=oauth
+    )
     # Written before the first request, so that none waits for it.
     company.total("transactions")
     ended = threading.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -53,7 +54,7 @@ class PaymentLinkPayments(
         try:
             yield from self.numbered(query, context)
         except NotReadableError as error:
-            if error.status != 404:  # noqa: PLR2004 - not found
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
     @override

@@ -21,9 +21,7 @@ from click.testing import CliRunner
 from tap_qonto.api.client import Client
 from tap_qonto.api.pages import Query
 from tap_qonto.api.transport import Transport
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.tap import TapQonto
 from tests.kit import faults
 from tests.kit.answers import alter
@@ -43,7 +41,7 @@ from tests.kit.runner import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Request, Response
+    from tap_qonto.demo import Request, Response
     from tests.kit.faults import Fault
 
 Row = dict[str, Any]

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pyrate_limiter
 import pytest
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tests.kit.runner import run
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
 
 
 class Overlap:

@@ -19,10 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from tap_qonto.api.redaction import Redaction
-from tap_qonto.demo.api import Api, Response
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.oauth import OAuth
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer, OAuth, Response
 from tap_qonto.settings import problems
 from tap_qonto.tap import TapQonto
 from tests.kit import faults
@@ -32,7 +29,7 @@ from tests.kit.runner import catalog_of, log_of, run, run_process, start_process
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
     from tests.kit.faults import Fault
     from tests.kit.runner import Run
 

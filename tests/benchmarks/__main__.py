@@ -205,7 +205,7 @@ def cpu(runs: Sequence[Run]) -> float:
     return median(run.cpu for run in runs)
 
 
-def compared(  # noqa: PLR0913 - each argument is a cell of the table
+def compared(
     work: str,
     taps: Sequence[Run],
     loops: Sequence[Run],

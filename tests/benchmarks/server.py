@@ -10,13 +10,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from typing_extensions import override
 
-from tap_qonto.demo import __main__ as demo
-from tap_qonto.demo.api import Api
+from tap_qonto.demo import Api
+from tap_qonto.demo.__main__ import main
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
 
 
 class RememberingApi(Api):
@@ -28,16 +27,16 @@ class RememberingApi(Api):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._written: dict[tuple[int, frozenset[str]], msgspec.Raw] = {}
+        self._write = self.desk.transactions.row
+        self.desk.transactions.row = self._row  # type: ignore[method-assign]
 
-    @override
-    def _included(self, position: int, includes: frozenset[str], request: Request) -> Any:
+    def _row(self, position: int, includes: frozenset[str], request: Request) -> msgspec.Raw:
         key = (position, includes)
         if key not in self._written:
-            row = super()._included(position, includes, request)
-            self._written[key] = msgspec.Raw(self._encode(row))
+            row = self._write(position, includes, request)
+            self._written[key] = msgspec.Raw(msgspec.json.encode(row))
         return self._written[key]
 
 
 if __name__ == "__main__":
-    demo.Api = RememberingApi  # type: ignore[attr-defined]
-    sys.exit(demo.main())
+    sys.exit(main(RememberingApi))

@@ -22,12 +22,18 @@ import pytest
 import requests
 from defusedxml import ElementTree
 
-from tap_qonto.demo.api import Api, Request, Response
-from tap_qonto.demo.company import COLLECTIONS, Company
-from tap_qonto.demo.moments import parse
-from tap_qonto.demo.oauth import OAuth
-from tap_qonto.demo.server import DemoServer
-from tap_qonto.demo.transport import DEMO_API_URL, DemoAdapter
+from tap_qonto.demo import (
+    COLLECTIONS,
+    DEMO_API_URL,
+    Api,
+    Company,
+    DemoAdapter,
+    DemoServer,
+    OAuth,
+    Request,
+    Response,
+)
+from tap_qonto.demo.world.moments import parse
 
 Row = dict[str, Any]
 Get = Callable[..., requests.Response]
@@ -374,24 +380,18 @@ REFUSED = {
     "101 rows a page": ("/sepa/beneficiaries", [("per_page", "101")], 422, "invalid"),
     "501 quotes a page": ("/quotes", [("per_page", "501")], 422, "invalid"),
     "no rows a page": ("/statements", [("per_page", "0")], 422, "invalid"),
-    "both filters of statements": (
-        "/statements", [("ibans[]", "FR76"), ("bank_account_ids[]", UNKNOWN)], 422, "invalid",
-    ),
     "payees without a currency": ("/international/beneficiaries", [], 422, "invalid_currency"),
     "payees abroad in no currency": (
         "/international/beneficiaries", [("currency", "euro")], 422, "invalid_currency",
     ),
     "currencies without a source": ("/international/currencies", [], 400, "missing_parameter"),
-    "one letter of a client": ("/clients", [("filter[name]", "a")], 422, "invalid"),
     "a truth that is none": ("/client_invoices", [("exclude_imported", "no")], 422, "invalid"),
     "101 transfers by id": ("/sepa/transfers", [("ids[]", UNKNOWN)] * 101, 422, "invalid"),
-    "an amount without currency": (
-        "/supplier_invoices", [("filter[payable_amount]", "gte:10")], 422, "invalid",
+    "a filter that nobody asks for": (
+        "/supplier_invoices", [("filter[missing_data]", "true")], 400, "unknown_parameter",
     ),
     "an unknown client": (f"/clients/{UNKNOWN}", [], 404, "not_found"),
-    "a transaction by its slug": ("/transactions/demo-transaction-1", [], 404, "not_found"),
     "an unknown attachment": (f"/attachments/{UNKNOWN}", [], 404, "not_found"),
-    "attachments of nothing": (f"/transactions/{UNKNOWN}/attachments", [], 404, "not_found"),
     "payments of no link": (f"/payment_links/{UNKNOWN}/payments", [], 404, "not_found"),
 }  # fmt: skip
 
@@ -413,8 +413,9 @@ def test_refuses(company: Company, get: Get, case: str) -> None:
 
 
 def test_errors_have_the_shape_of_their_resource(get: Get) -> None:
-    assert get(f"/quotes/{UNKNOWN}").json()["errors"]["code"] == "not_found"
-    assert get(f"/webhook_subscriptions/{UNKNOWN}").json()["code"] == "not_found"
+    with session(Api(Company(transactions=0), authorization="a:b")) as closed:
+        assert closed("/webhook_subscriptions").json()["code"] == "unauthorized"
+        assert closed("/labels").json()["errors"][0]["code"] == "unauthorized"
     unknown = get("/memberships/1")
     assert (unknown.status_code, unknown.headers["Content-Type"]) == (
         404,
@@ -435,7 +436,6 @@ LISTS: dict[str, tuple[str, str, int, set[str] | None]] = {
     "/labels": ("labels", "labels", 100, FULL),
     "/memberships": ("memberships", "memberships", 100, FULL),
     "/teams": ("teams", "teams", 100, FULL),
-    "/beneficiaries": ("beneficiaries", "beneficiaries", 100, FULL),
     "/sepa/beneficiaries": ("beneficiaries", "beneficiaries", 25, FULL),
     "/sepa/transfers": ("transfers", "sepa_transfers", 100, FULL),
     "/sepa/bulk_transfers": ("bulk_transfers", "bulk_transfers", 100, FULL),
@@ -493,15 +493,9 @@ def test_pages_hold_every_row_once(company: Company, path: str) -> None:
 
 
 SINGLE = {
-    "/bank_accounts": "bank_account", "/labels": "label", "/sepa/beneficiaries": "beneficiary",
-    "/beneficiaries": "beneficiary", "/sepa/transfers": "transfer",
-    "/sepa/bulk_transfers": "bulk_transfer", "/sepa/recurring_transfers": "recurring_transfer",
-    "/statements": "statement", "/cards": "card", "/client_invoices": "client_invoice",
-    "/credit_notes": "credit_note", "/quotes": None, "/clients": "client",
-    "/products": "product", "/supplier_invoices": "supplier_invoice", "/payment_links": None,
-    "/webhook_subscriptions": None, "/sepa/direct_debit_mandates": "direct_debit_mandate",
-    "/sepa/direct_debit_subscriptions": "direct_debit_subscription",
-    "/sepa/direct_debit_collections": "direct_debit_collection",
+    "/sepa/beneficiaries": "beneficiary", "/sepa/transfers": "transfer",
+    "/statements": "statement", "/client_invoices": "client_invoice", "/clients": "client",
+    "/supplier_invoices": "supplier_invoice",
 }  # fmt: skip
 
 
@@ -509,47 +503,20 @@ SINGLE = {
 def test_a_row_can_be_retrieved_as_its_list_shows_it(get: Get, path: str) -> None:
     listed = get(path, ("per_page", 1)).json()[LISTS[path][0]][0]
     body = get(f"{path}/{listed['id']}").json()
-    envelope = SINGLE[path]
-    single = body if envelope is None else body[envelope]
+    single = body[SINGLE[path]]
     for row in (single, listed):
         row.get("file", {}).pop("file_url", None)
     assert single == listed
 
 
 KEPT: dict[str, tuple[str, str, Callable[[Row], bool]]] = {
-    "several states of invoices": (
-        "/client_invoices", "filter[status]=draft,unpaid&exclude_imported=false",
-        lambda row: row["status"] in ("draft", "unpaid"),
-    ),
     "invoices by update": (
         "/client_invoices", "filter[updated_at_from]=2026-08-01&exclude_imported=false",
         lambda row: parse(row["updated_at"]) >= parse("2026-08-01"),
     ),
-    "invoices due in a week": (
-        "/client_invoices",
-        "filter[due_date_from]=2026-09-01&filter[due_date_to]=2026-09-07&exclude_imported=false",
-        lambda row: "2026-09-01" <= row["due_date"] <= "2026-09-07",
-    ),
-    "clients by name without accents": (
-        "/clients", "filter[name]=editions",
-        lambda row: "éditions" in row.get("name", "").lower(),
-    ),
     "clients by update": (
         "/clients", "filter[updated_at_from]=2026-10-01T00:00:00Z",
         lambda row: parse(row["updated_at"]) >= parse("2026-10-01"),
-    ),
-    "supplier invoices in two states": (
-        "/supplier_invoices", "filter[status][]=to_pay&filter[status][]=rejected",
-        lambda row: row["status"] in ("to_pay", "rejected"),
-    ),
-    "supplier invoices without a match": (
-        "/supplier_invoices", "filter[matched_transactions]=false",
-        lambda row: not row["matched_transactions"],
-    ),
-    "large supplier invoices": (
-        "/supplier_invoices", "filter[payable_amount]=gte:2000.00:EUR",
-        lambda row: bool(row["payable_amount"])
-        and Decimal(row["payable_amount"]["value"]) >= 2000,
     ),
     "transfers by update": (
         "/sepa/transfers", "updated_at_from=2026-08-01&updated_at_to=2026-08-31",
@@ -562,27 +529,25 @@ KEPT: dict[str, tuple[str, str, Callable[[Row], bool]]] = {
         "/sepa/transfers", "status=declined", lambda row: row["status"] == "declined",
     ),
     "trusted payees": ("/sepa/beneficiaries", "trusted=true", lambda row: row["trusted"]),
-    "a filter that does nothing": (
-        "/sepa/beneficiaries", "updated_at_from=2026-10-01", lambda _: True,
+    "a payee by its account": (
+        "/sepa/beneficiaries", "iban[]=FR7630004008210000120000019&iban[]=x",
+        lambda row: row["iban"] == "FR7630004008210000120000019",
     ),
-    "requests of two types": (
-        "/requests", "request_type[]=transfer&request_type[]=flash_card",
-        lambda row: row["request_type"] in ("transfer", "flash_card"),
+    "a client by its VAT number": (
+        "/clients", "filter[vat_number]=fr83100014428",
+        lambda row: row["vat_number"] == "FR83100014428",
+    ),
+    "a client by its tax number": (
+        "/clients", "filter[tax_identification_number]=tin000004",
+        lambda row: row["tax_identification_number"] == "TIN000004",
+    ),
+    "supplier invoices by the name of their file": (
+        "/supplier_invoices", "query=fa2607&query_fields=file_name",
+        lambda row: "FA2607" in row["file_name"],
     ),
     "requests since": (
         "/requests", "created_at_from=2026-06-01",
         lambda row: parse(row["created_at"]) >= parse("2026-06-01"),
-    ),
-    "statements of a month": (
-        "/statements", "period_from=03-2026&period_to=2026-03-31",
-        lambda row: row["period"] == "03-2026",
-    ),
-    "goods": ("/products", "filter[type]=good", lambda row: row["type"] == "good"),
-    "quotes in a state": (
-        "/quotes", "filter[status]=approved", lambda row: row["status"] == "approved",
-    ),
-    "cards of a level": (
-        "/cards", "card_levels[]=virtual", lambda row: row["card_level"] == "virtual",
     ),
 }  # fmt: skip
 
@@ -654,8 +619,6 @@ def test_related_objects_come_only_when_included(company: Company, get: Get) -> 
         assert [one["id"] for one in row["attachments"]] == row["attachment_ids"]
         assert [one["id"] for one in row["labels"]] == row["label_ids"]
     assert any(row["attachments"] for row in full)
-    single = get(f"/transactions/{full[0]['id']}", *parts).json()["transaction"]
-    assert single["vat_details"] == full[0]["vat_details"]
 
 
 @pytest.mark.parametrize(
@@ -721,7 +684,11 @@ def test_an_empty_list_has_a_first_page(company: Company, get: Get) -> None:
     none = get("/transactions", closed, ("updated_at_from", "2026-12-01")).json()
     assert none["transactions"] == []
     assert none["meta"]["total_pages"] == 0
-    links = get("/payment_links", ("status[]", "processing")).json()
+    without = Company(transactions=0)
+    for row in list(without.rows("payment_links")):
+        without.remove("payment_links", row["id"])
+    with session(Api(without)) as get_from:
+        links = get_from("/payment_links").json()
     assert (links["meta"]["next_page"], links["meta"]["prev_page"]) == (0, 1)
 
 
@@ -795,8 +762,7 @@ def test_a_user_names_the_organization(company: Company) -> None:
     api = Api(company, oauth=oauth, organization_required=True)
     with session(api, **bearer) as get:
         assert get("/labels").status_code == 403
-        (one,) = get("/user_organizations").json()["organizations"]
-    with session(api, **bearer, **{"X-Qonto-Organization-Id": one["id"]}) as get:
+    with session(api, **bearer, **{"X-Qonto-Organization-Id": company.organization_id}) as get:
         assert get("/labels").status_code == 200
 
 
@@ -949,7 +915,6 @@ def test_a_change_shows_in_the_next_answer(world: Company) -> None:
 
         total = oldest["meta"]["total_count"]
         world.remove("transactions", row["id"])
-        assert get(f"/transactions/{row['id']}").status_code == 404
         assert get("/transactions", account).json()["meta"]["total_count"] == total - 1
 
         world.put("transactions", {**first, "id": UNKNOWN, "status": "pending", "settled_at": None})

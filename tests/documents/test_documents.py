@@ -416,7 +416,7 @@ def test_a_stored_document_is_the_one_that_qonto_has(company: Company, tmp_path:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("stored", [True, False])
-def test_documents_known_by_id_are_asked_for(  # noqa: PLR0913, PLR0917 - a table of cases
+def test_documents_known_by_id_are_asked_for(
     company: Company,
     tmp_path: Path,
     parent: str,

@@ -7,12 +7,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tap_qonto.demo.api import Response
+from tap_qonto.demo import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Api, Request
+    from tap_qonto.demo import Api, Request
 
 Row = dict[str, Any]
 

@@ -16,12 +16,12 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from tap_qonto.demo.api import Response
+from tap_qonto.demo import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
 
     Fault = Callable[[Request], Response | None]
 

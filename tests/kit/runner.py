@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import DemoServer
 from tap_qonto.singer.sdk import ConfigInput
 from tap_qonto.tap import TapQonto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tap_qonto.demo.api import Api, Request
+    from tap_qonto.demo import Api, Request
 
 Row = dict[str, Any]
 
@@ -171,7 +171,7 @@ def _shorten(stream: Row) -> None:
     ]
 
 
-def run(  # noqa: PLR0913 - what a run can be given
+def run(
     config: Mapping[str, Any] | None = None,
     *,
     state: Mapping[str, Any] | None = None,

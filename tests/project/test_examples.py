@@ -19,7 +19,7 @@ import requests
 import yaml
 from moto.server import ThreadedMotoServer
 
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Company
 from tests.kit.manual import newcomer_variables
 from tests.kit.meltano_project import CHECKOUT, NOBODY, Project, project, rows_read
 
@@ -57,7 +57,7 @@ def bucket() -> Iterator[dict[str, str]]:
 def clone() -> Project:
     made = project()
     # The project's own environment, whose `meltano` the examples use.
-    subprocess.run(["uv", "sync", "--quiet"], cwd=made.root, env=newcomer_variables(), check=True)  # noqa: S607 - any uv
+    subprocess.run(["uv", "sync", "--quiet"], cwd=made.root, env=newcomer_variables(), check=True)
     return made
 
 
@@ -70,7 +70,7 @@ def commands(example: str) -> list[str]:
 def shell(clone: Project, lines: list[str], env: dict[str, str]) -> str:
     """Run lines in one shell, in the folder of `meltano.yml`; return what they say."""
     finished = subprocess.run(
-        ["bash", "-euc", "\n".join(lines)],  # noqa: S607 - any bash
+        ["bash", "-euc", "\n".join(lines)],
         cwd=clone.root,
         env=newcomer_variables()
         | {
@@ -144,7 +144,7 @@ def test_dagster_shows_the_asset_with_a_partition_per_organization(
     question = "{assetNodes {assetKey {path} partitionKeys}}"
     script = "\n".join([*prepare, f"exec {serve} --port {port}"])
     server = subprocess.Popen(
-        ["bash", "-euc", script],  # noqa: S607 - any bash
+        ["bash", "-euc", script],
         cwd=clone.root,
         env=newcomer_variables()
         | {"DAGSTER_HOME": str(tmp_path), "QONTO_ORGANIZATIONS": ",".join(ORGANIZATIONS)},

@@ -59,7 +59,7 @@ def test_the_wheel_carries_the_package_with_schemas_and_demo_and_nothing_else(wh
     about = f"tap_qonto-{tap_qonto.__version__}.dist-info"
     assert {name for name in names if not name.startswith(about)} == code
     assert {f"tap_qonto/schemas/{stream.name}.json" for stream in STREAMS} < names
-    assert "tap_qonto/demo/company.py" in names
+    assert "tap_qonto/demo/world/company.py" in names
     assert f"{about}/licenses/LICENSE" in names
 
 

@@ -13,9 +13,7 @@ import duckdb
 import pytest
 import yaml
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tests.kit.manual import ROOT, fresh_copy, section
 from tests.kit.runner import KEY
 from tests.project.test_ways_in import count, run
@@ -102,7 +100,7 @@ def test_one_organization_after_the_other_is_loaded_and_one_failure_does_not_sto
     )
     of_alpha = {name.replace("TAP_QONTO", "QONTO_ALPHA"): value for name, value in account.items()}
     done = subprocess.run(
-        ["bash", "-c", command],  # noqa: S607 - any bash
+        ["bash", "-c", command],
         cwd=clone,
         env=os.environ | of_alpha | {"TAP_QONTO_ATTACHMENTS_PATH": ""},
         stdout=subprocess.PIPE,

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_qonto.demo.api import Api
+from tap_qonto.demo import Api
 from tap_qonto.tap import TapQonto
 from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.company import Company
-    from tap_qonto.demo.server import DemoServer
+    from tap_qonto.demo import Company, DemoServer
 
 Row = dict[str, Any]
 

@@ -12,9 +12,7 @@ import duckdb
 import pytest
 import sqlalchemy
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.schemas import promised
 from tests.kit.meltano_project import CHECKOUT, Project, project, rows_read
 from tests.kit.runner import KEY
@@ -98,7 +96,7 @@ def test_duckdb_has_a_changed_transaction_once(world: World) -> None:
             return connection.execute(query).fetchall()
 
     def counts() -> dict[str, int]:
-        return {name: ask(f"select count(*) from qonto.{name}")[0][0] for name in LISTED}  # noqa: S608 - names
+        return {name: ask(f"select count(*) from qonto.{name}")[0][0] for name in LISTED}
 
     world.load("target-duckdb", "duckdb", env)
     assert counts() == totals(world.company)
@@ -106,7 +104,7 @@ def test_duckdb_has_a_changed_transaction_once(world: World) -> None:
     read = world.load("target-duckdb", "duckdb", env)
     assert counts() == totals(world.company)
     assert 2 <= read["transactions"] < 50
-    assert ask(f"select note from qonto.transactions where id = '{world.changed}'") == [  # noqa: S608
+    assert ask(f"select note from qonto.transactions where id = '{world.changed}'") == [
         ("Seen by the accountant\nTwice",)
     ]
 
@@ -149,7 +147,7 @@ def test_postgres_has_a_changed_transaction_once_and_columns_of_the_right_types(
         return [tuple(row) for row in connection.exec_driver_sql(query)]
 
     def counts() -> dict[str, int]:
-        return {name: ask(f"select count(*) from qonto.{name}")[0][0] for name in LISTED}  # noqa: S608 - names
+        return {name: ask(f"select count(*) from qonto.{name}")[0][0] for name in LISTED}
 
     world.load("target-postgres", "postgres", env)
     assert counts() == totals(world.company)
@@ -158,7 +156,7 @@ def test_postgres_has_a_changed_transaction_once_and_columns_of_the_right_types(
     read = world.load("target-postgres", "postgres", env)
     assert counts() == totals(world.company)
     assert 2 <= read["transactions"] < 50
-    assert ask(f"select note from qonto.transactions where id = '{world.changed}'") == [  # noqa: S608
+    assert ask(f"select note from qonto.transactions where id = '{world.changed}'") == [
         ("Seen by the accountant\nTwice",)
     ]
 
@@ -169,7 +167,7 @@ def test_postgres_has_a_changed_transaction_once_and_columns_of_the_right_types(
         assert kind == kind_in_postgres(promised(table)["properties"][column]), (table, column)
 
     # Amounts keep their digits, and JSON can be asked.
-    [(amount,)] = ask(f"select amount from qonto.transactions where id = '{world.changed}'")  # noqa: S608
+    [(amount,)] = ask(f"select amount from qonto.transactions where id = '{world.changed}'")
     row = world.company.get("transactions", world.changed)
     assert row is not None
     assert int(amount * 100) == row["amount_cents"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Company
 from tests.kit.manual import blocks, fresh_copy, newcomer_variables
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ DEBIAN = Path("/usr/bin/python3")
 def run(script: str, folder: Path, env: dict[str, str] | None = None) -> str:
     """Run lines of the manual in one shell that stops at the first failure; return its output."""
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],  # noqa: S607 - any bash
+        ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
         env=newcomer_variables() | {"NO_COLOR": "1"} | (env or {}),
         stdout=subprocess.PIPE,
@@ -190,7 +190,7 @@ def test_a_stand_in_for_your_own_tests(tmp_path: Path) -> None:
     programs = Path(sys.executable).parent
     env = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     server = subprocess.Popen(
-        ["bash", "-c", f"exec {serve.replace('8080', '0')}"],  # noqa: S607 - any bash
+        ["bash", "-c", f"exec {serve.replace('8080', '0')}"],
         cwd=tmp_path,
         env=os.environ | env,
         stdout=subprocess.PIPE,

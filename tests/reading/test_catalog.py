@@ -13,7 +13,7 @@ from tap_qonto.tap import TapQonto
 from tests.kit.runner import catalog_of, run, run_process, start_process
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Api
+    from tap_qonto.demo import Api
 
 STORED = Path(__file__).with_name("catalog.json")
 

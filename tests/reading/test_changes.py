@@ -10,15 +10,13 @@ import pytest
 import requests
 
 from tap_qonto.api.instants import as_filter, from_datetime, shift, uniform
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
-from tap_qonto.demo.server import DemoServer
+from tap_qonto.demo import Api, Company, DemoServer
 from tests.kit.runner import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
     from tests.conftest import Clock
 
 Row = dict[str, Any]

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tests.kit.faults import answer
 from tests.kit.runner import Run, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Request, Response
+    from tap_qonto.demo import Request, Response
 
     Hook = Callable[[Request], Response | None]
 

@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_qonto.api.errors import RowError
-from tap_qonto.demo.api import Api, Response
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company, Response
 from tap_qonto.machine import Machine
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.documents import DocumentStream
@@ -32,7 +31,7 @@ from tests.kit.runner import catalog_of, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
 
 Row = dict[str, Any]
 
@@ -277,7 +276,7 @@ def test_any_answer_gives_rows_that_fit_or_a_sentence(world: Company, name: str)
         hook = Mutations(api, first, change, every=every)
         api.before.append(hook)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tap_qonto.demo.api.Api", lambda _company: api)
+            patch.setattr("tap_qonto.demo.http.api.Api", lambda _company: api)
             settings = {"environment": "demo", "include_external_accounts": every}
             outcome = run(settings, catalog=catalog, log_level=logging.WARNING)
         assert hook.count <= PATIENCE, "the run would never have ended"

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.instants import as_filter, shift, uniform
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tap_qonto.reading.window import restart
 from tests.kit.answers import alter_rows, unhooked
 from tests.kit.runner import catalog_of, run
 
 if TYPE_CHECKING:
-    from tap_qonto.demo.api import Request, Response
+    from tap_qonto.demo import Request, Response
     from tests.conftest import Clock
     from tests.kit.runner import Run
 
@@ -123,7 +122,7 @@ def test_a_bookmark_is_the_latest_row_of_its_partition(
 
 @pytest.mark.parametrize(("lookback", "found"), [(200, False), (400, True)])
 @pytest.mark.parametrize("stream", ["transactions", "client_invoices", "beneficiaries"])
-def test_a_row_that_becomes_visible_late_is_found_within_the_lookback(  # noqa: PLR0913, PLR0917 - a table
+def test_a_row_that_becomes_visible_late_is_found_within_the_lookback(
     world: Company, shown: Api, clock: Clock, stream: str, lookback: int, found: bool
 ) -> None:
     earlier = read(shown, stream)

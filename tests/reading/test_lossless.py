@@ -53,7 +53,7 @@ times = st.lists(
     ahead=st.integers(1, 8),
     endless=st.booleans(),
 )
-def test_two_runs_leave_a_target_equal_to_the_api(  # noqa: PLR0913, PLR0917 - the world's knobs
+def test_two_runs_leave_a_target_equal_to_the_api(
     times: list[float],
     seed: int,
     changes: int,

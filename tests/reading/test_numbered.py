@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo.api import Api
+from tap_qonto.demo import Api
 from tests.kit.answers import alter
 from tests.kit.runner import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Request
-    from tap_qonto.demo.company import Company
+    from tap_qonto.demo import Company, Request
     from tests.kit.runner import Run
 
 Row = dict[str, Any]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.instants import uniform
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tests.kit.runner import catalog_of, run
 
 if TYPE_CHECKING:

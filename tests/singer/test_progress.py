@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo.api import Api
-from tap_qonto.demo.company import Company
+from tap_qonto.demo import Api, Company
 from tap_qonto.machine import Machine
 from tap_qonto.singer.progress import Progress
 from tests.kit.runner import run, run_process

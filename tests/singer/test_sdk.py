@@ -18,7 +18,7 @@ from tests.kit.runner import catalog_of, run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Api
+    from tap_qonto.demo import Api
 
 DOCUMENTS = ["client_invoices", "client_invoice_attachments"]
 

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tap_qonto.demo.api import Api, Response
-from tap_qonto.demo.company import COLLECTIONS, Company
+from tap_qonto.demo import COLLECTIONS, Api, Company, Response
 from tests.kit.answers import alter, alter_rows, refuse
 from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_qonto.demo.api import Request
+    from tap_qonto.demo import Request
     from tests.kit.runner import Run
 
 Row = dict[str, Any]
@@ -536,7 +535,7 @@ OPEN = ["labels", "sepa_transfers", "teams"]
         ("client_invoices", "/client_invoices", "client_invoices.read"),
     ],
 )
-def test_a_refused_stream_is_skipped_and_the_others_go_on(  # noqa: PLR0913, PLR0917 - a table
+def test_a_refused_stream_is_skipped_and_the_others_go_on(
     api: Api, stream: str, path: str, scope: str, status: int, code: str
 ) -> None:
     before = {"replication_key": "updated_at", "replication_key_value": "2026-01-01T00:00:00Z"}

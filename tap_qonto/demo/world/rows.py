@@ -17,3 +17,8 @@ def decimal(cents: int) -> str:
     """Return cents as decimal text with two places."""
     sign = "-" if cents < 0 else ""
     return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+
+
+def fraction(rate: int) -> str:
+    """Return a VAT rate in tenths of a percent as invoices write it: a fraction, zeros trimmed."""
+    return f"{rate / 1_000:g}"

@@ -1,21 +1,35 @@
-"""Money that the company sends or collects on a schedule: transfers and direct debits."""
+"""Money on its way: SEPA transfers, payrolls and standing orders."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tap_qonto.demo import invoicing, moments, organization
-from tap_qonto.demo.ledger import END, FIRST_MONTH, MONTHS, START, Event, Settled
-from tap_qonto.demo.moments import DAY, HOUR, SECOND, day, iso
-from tap_qonto.demo.organization import EMPLOYEES, SUPPLIERS
-from tap_qonto.demo.rows import Row, money
+from tap_qonto.demo.world import moments
+from tap_qonto.demo.world.moments import (
+    DAY,
+    END,
+    FIRST_MONTH,
+    HOUR,
+    MONTHS,
+    SECOND,
+    START,
+    day,
+    iso,
+)
+from tap_qonto.demo.world.organization import EMPLOYEES
+from tap_qonto.demo.world.payees import SUPPLIERS, beneficiary_iban, beneficiary_name
+from tap_qonto.demo.world.purchases import SUPPLIER_INVOICES, purchase
+from tap_qonto.demo.world.trades import Event, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_qonto.demo.company import Company
+    from tap_qonto.demo.world.facts import Facts
+    from tap_qonto.demo.world.rows import Row
+
 
 _PAYROLL_ACCOUNT = 2
+
 
 # Transfers are numbered by their origin, so that each knows its bulk, schedule or invoice.
 _FIRST_WAGE = 1_000
@@ -45,6 +59,7 @@ _SCHEDULES: Final = (
     Schedule(23, "weekly", 7, 6_400, "Livraison fournitures", END - 150 * DAY),
 )
 
+
 _CANCELED_SCHEDULE = 3
 """Rank of the standing order that was canceled in the middle of its time."""
 
@@ -57,7 +72,7 @@ def _runs(rank: int) -> Iterator[tuple[int, int]]:
         yield _FIRST_RECURRING + 100 * rank + run, moment
 
 
-def _wages(company: Company) -> Iterator[tuple[int, int, int]]:
+def _wages(company: Facts) -> Iterator[tuple[int, int, int]]:
     """Yield (number of the transfer, moment, cents): the same wage for a person every month."""
     for rank, (year, month) in enumerate(moments.months(FIRST_MONTH, MONTHS)):
         for employee in range(EMPLOYEES):
@@ -83,7 +98,7 @@ class Order(NamedTuple):
     recurring_transfer_id: str | None
 
 
-def _orders(company: Company) -> Iterator[Order]:
+def _orders(company: Facts) -> Iterator[Order]:
     """Yield the wages and the executions of standing orders."""
     payroll = company.account_for(_PAYROLL_ACCOUNT)
     for number, moment, cents in _wages(company):
@@ -104,8 +119,8 @@ def _orders(company: Company) -> Iterator[Order]:
             )
 
 
-def _transfer_event(company: Company, order: Order) -> Event:
-    name = organization.beneficiary_name(company, order.payee)
+def _transfer_event(company: Facts, order: Order) -> Event:
+    name = beneficiary_name(company, order.payee)
     return Event(
         ("sepa_transfer", order.number),
         order.account,
@@ -118,42 +133,23 @@ def _transfer_event(company: Company, order: Order) -> Event:
         fields={
             "clean_counterparty_name": name,
             "reference": order.reference,
-            "counterparty": organization.beneficiary_iban(order.payee),
+            "counterparty": beneficiary_iban(order.payee),
             "cash": order.cash_flow,
             "initiator_id": company.formula.uuid("membership", 1),
         },
     )
 
 
-def events(company: Company) -> Iterator[Event]:
-    """Wages with the funds for them, standing orders, and collected direct debits."""
+def events(company: Facts) -> Iterator[Event]:
+    """Wages with the funds for them, and standing orders."""
     payroll = company.account_for(_PAYROLL_ACCOUNT)
     if payroll != 0:
         yield from _funding(company, payroll)
     for order in _orders(company):
         yield _transfer_event(company, order)
-    for number, subscription, moment in _collections():
-        if _collection_fails(company, number) is None:
-            client = company.client(_DEBITED[subscription])
-            yield Event(
-                ("direct_debit_collection", number),
-                0,
-                moment,
-                _debited_cents(subscription),
-                credit=True,
-                operation="direct_debit_collection",
-                subject="DirectDebitCollection",
-                label=f"PRLV {client.upper()}",
-                fields={
-                    "clean_counterparty_name": client,
-                    "reference": _mandate_reference(subscription),
-                    "cash": ("Sales", "Services"),
-                    "vat": 200,
-                },
-            )
 
 
-def _funding(company: Company, payroll: int) -> Iterator[Event]:
+def _funding(company: Facts, payroll: int) -> Iterator[Event]:
     """Monthly transfers from the main account that cover the wages."""
     main, target = company.accounts[0], company.accounts[payroll]
     total = sum(cents for _, _, cents in _wages(company)) // MONTHS
@@ -178,10 +174,7 @@ def _funding(company: Company, payroll: int) -> Iterator[Event]:
             )
 
 
-# -- transfers ----------------------------------------------------------------------------------
-
-
-def _settled_transfer(company: Company, order: Order, settled: Settled) -> Row:
+def _settled_transfer(company: Facts, order: Order, settled: Settled) -> Row:
     created = settled.moment - 2 * HOUR
     return {
         "id": company.formula.uuid("sepa_transfer", order.number),
@@ -205,12 +198,12 @@ def _settled_transfer(company: Company, order: Order, settled: Settled) -> Row:
     }
 
 
-def sepa_transfers(company: Company) -> Iterator[Row]:
+def sepa_transfers(company: Facts) -> Iterator[Row]:
     """Outgoing transfers: to suppliers, wages, standing orders, and those that never settled."""
-    for number in range(invoicing.SUPPLIER_INVOICES):
+    for number in range(SUPPLIER_INVOICES):
         settled = company.ledger.placed(("supplier_invoice", number))
         if settled is not None:
-            bought = invoicing.purchase(company, number)
+            bought = purchase(company, number)
             order = Order(
                 number,
                 settled.moment,
@@ -229,13 +222,13 @@ def sepa_transfers(company: Company) -> Iterator[Row]:
     yield from _unsettled_transfers(company)
 
 
-def _unsettled_transfers(company: Company) -> Iterator[Row]:
+def _unsettled_transfers(company: Facts) -> Iterator[Row]:
     """Transfers without a transaction: declined, canceled, and those still under way."""
     formula = company.formula
     reasons = ("debit_account_insufficient_funds", "beneficiary_bic_invalid")
     for rank in range(64):
         number = _FIRST_SINGLE + rank
-        under_way = rank >= 56
+        under_way = rank >= 56  # the last eight
         created = START + rank * 11 * DAY + formula.number("single", rank, DAY)
         status = ("declined", "canceled")[rank % 2]
         if under_way:
@@ -265,7 +258,7 @@ def _unsettled_transfers(company: Company) -> Iterator[Row]:
         }
 
 
-def bulk_transfers(company: Company) -> Iterator[Row]:
+def bulk_transfers(company: Facts) -> Iterator[Row]:
     """Monthly payrolls; the last line of some could not be created."""
     formula, ledger = company.formula, company.ledger
     numbers: dict[int, list[int]] = {}
@@ -276,7 +269,7 @@ def bulk_transfers(company: Company) -> Iterator[Row]:
         if any(one is None for one in settled):
             continue
         moment = max(one.moment for one in settled if one is not None)
-        failed = rank % 6 == 5
+        failed = rank % 6 == 5  # two a year
         results: list[Row] = [
             {
                 "client_transfer_id": f"paie-{rank + 1}-{number % EMPLOYEES + 1}",
@@ -308,7 +301,7 @@ def bulk_transfers(company: Company) -> Iterator[Row]:
         }
 
 
-def recurring_transfers(company: Company) -> Iterator[Row]:
+def recurring_transfers(company: Facts) -> Iterator[Row]:
     """Standing orders."""
     for rank, schedule in enumerate(_SCHEDULES):
         runs = [moment for _, moment in _runs(rank)]
@@ -335,132 +328,3 @@ def recurring_transfers(company: Company) -> Iterator[Row]:
         if rank % 3 != 0:
             row["status"] = "canceled" if canceled else "active"
         yield row
-
-
-# -- direct debits ------------------------------------------------------------------------------
-
-_MANDATES = 32
-_SUBSCRIPTIONS = 26
-_DEBITED: Final = tuple(6 * n for n in range(_MANDATES))
-"""The client behind each mandate, who was one before it was signed."""
-
-
-def _mandate_reference(number: int) -> str:
-    return f"RUM-{2024 + number % 3}-{number + 1:05d}"
-
-
-def _debited_cents(subscription: int) -> int:
-    return 4_800 + 600 * subscription
-
-
-def _signed(number: int) -> int:
-    return START + (10 + 12 * number) * DAY
-
-
-def _collections() -> Iterator[tuple[int, int, int]]:
-    """Yield (number, subscription, moment) of the debits up to the end of the history."""
-    for subscription in range(_SUBSCRIPTIONS - 2):
-        first = _signed(subscription) + 20 * DAY
-        days = 30 if subscription % 3 else 91
-        for run, moment in enumerate(range(first, END - 2 * DAY, days * DAY)):
-            if run < 12:
-                yield 100 * subscription + run, subscription, moment
-
-
-def _collection_fails(company: Company, number: int) -> tuple[str, str | None] | None:
-    """Return status and reason of a debit that brought no money; None for the others."""
-    drawn = company.formula.number("collection", number, 40)
-    return {
-        0: ("declined", "insufficient_funds"),
-        1: ("returned", "account_closed"),
-        2: ("refunded", None),
-        3: ("canceled", None),
-    }.get(drawn)
-
-
-def direct_debit_mandates(company: Company) -> Iterator[Row]:
-    """Permissions that clients gave to be debited."""
-    for number in range(_MANDATES):
-        unsigned = number >= _SUBSCRIPTIONS - 2
-        status = "signed"
-        if unsigned:
-            status = "pending_signature" if number % 2 else "canceled"
-        yield {
-            "id": company.formula.uuid("direct_debit_mandate", number),
-            "unique_mandate_reference": _mandate_reference(number),
-            "client_id": company.formula.uuid("client", _DEBITED[number]),
-            "status": status,
-            "is_cancelable": status != "canceled",
-            "created_at": iso(_signed(number)),
-            "mandate_signature_date": None if unsigned else iso(_signed(number) + DAY),
-            "schedule_type": "monthly" if number % 3 else "quarterly",
-            "notify_client": number % 2 == 0,
-            "payment_info": {
-                "first_payment": {
-                    "collection_date": day(_signed(number) + 20 * DAY),
-                    "amount": money(_debited_cents(number)),
-                    "reference": f"Abonnement {number + 1}",
-                },
-                "notify_client": number % 2 == 0,
-                "schedule_type": "monthly" if number % 3 else "quarterly",
-                "schedule_total_collection_count": 12,
-            },
-            "sign_url": f"https://pay.demo.qonto.invalid/mandates/{number}" if unsigned else None,
-        }
-
-
-def direct_debit_subscriptions(company: Company) -> Iterator[Row]:
-    """Schedules of collections."""
-    done: dict[int, list[int]] = {}
-    for _, subscription, moment in _collections():
-        done.setdefault(subscription, []).append(moment)
-    for number in range(_SUBSCRIPTIONS):
-        runs = done.get(number, [])
-        days = 30 if number % 3 else 91
-        complete = len(runs) == 12
-        status = "completed" if complete else "in_progress"
-        if number >= _SUBSCRIPTIONS - 2:
-            status = "pending_mandate_signature"
-        first = _signed(number) + 20 * DAY
-        yield {
-            "id": company.formula.uuid("direct_debit_subscription", number),
-            "direct_debit_mandate_id": company.formula.uuid("direct_debit_mandate", number),
-            "bank_account_id": company.accounts[0].id,
-            "initial_collection_date": day(first),
-            "amount": money(_debited_cents(number)),
-            "reference": f"Abonnement {number + 1}",
-            "status": status,
-            "schedule_type": "monthly" if number % 3 else "quarterly",
-            "schedule_custom_interval": None,
-            "schedule_custom_unit": None,
-            "schedule_total_collection_count": 12,
-            "schedule_next_collection_date": None
-            if complete or not runs
-            else day(runs[-1] + days * DAY),
-            "schedule_end_date": day(first + 11 * days * DAY),
-            "notify_client": number % 2 == 0,
-            "created_at": iso(_signed(number)),
-            "sign_url": f"https://pay.demo.qonto.invalid/mandates/{number}"
-            if status == "pending_mandate_signature"
-            else None,
-        }
-
-
-def direct_debit_collections(company: Company) -> Iterator[Row]:
-    """Debits; one that succeeded has its transaction, which names the mandate."""
-    for number, subscription, moment in _collections():
-        failure = _collection_fails(company, number)
-        settled = company.ledger.placed(("direct_debit_collection", number))
-        status, reason = failure or ("completed" if settled else "pending", None)
-        yield {
-            "id": company.formula.uuid("direct_debit_collection", number),
-            "direct_debit_subscription_id": company.formula.uuid(
-                "direct_debit_subscription", subscription
-            ),
-            "amount": money(_debited_cents(subscription)),
-            "collection_date": day(moment),
-            "status": status,
-            "status_reason": reason,
-            "unique_mandate_reference": _mandate_reference(subscription),
-            "reference": f"Abonnement {subscription + 1}",
-        }

@@ -1,110 +1,14 @@
-"""The bytes of documents: PDF, PNG and Factur-X, written so that they never change."""
+"""Electronic invoices: what they say, their XML, and the Factur-X PDF around it."""
 
 from __future__ import annotations
 
-import struct
 import zlib
 from dataclasses import dataclass
-from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from xml.sax.saxutils import escape
 
-from tap_qonto.demo.rows import decimal
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-SMALLEST: Final = 1_600
-"""Bytes below which `pdf` and `png` cannot promise an exact size."""
-
-_PAGE = "/MediaBox [0 0 595 842] /Resources << /Font << /F1 4 0 R >> >>"
-
-_FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
-
-
-def _stream(dictionary: str, body: bytes) -> bytes:
-    # The length has a fixed width: the size of a file is then its padding plus a constant.
-    return b"<< %s /Length %010d >>\nstream\n%s\nendstream" % (
-        dictionary.encode(),
-        len(body),
-        body,
-    )
-
-
-def _text(text: str) -> bytes:
-    """Write text as a PDF string in the encoding of the standard fonts."""
-    safe = text.encode("cp1252", "replace")
-    return b"(" + safe.replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)") + b")"
-
-
-def _page(lines: Sequence[str]) -> bytes:
-    shown = b"".join(_text(line) + b" Tj T*\n" for line in lines)
-    return b"BT /F1 11 Tf 16 TL 56 780 Td\n" + shown + b"ET"
-
-
-def _assemble(objects: Sequence[bytes], identity: int) -> bytes:
-    """Number the objects from 1 (the catalogue) and add the table of their places."""
-    out = bytearray(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
-    places = []
-    for number, body in enumerate(objects, start=1):
-        places.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    out += b"".join(b"%010d 00000 n \n" % place for place in places)
-    out += (
-        b"trailer\n<< /Size %d /Root 1 0 R /ID [<%032x> <%032x>] >>\nstartxref\n%010d\n%%%%EOF\n"
-        % (
-            len(objects) + 1,
-            identity,
-            identity,
-            start,
-        )
-    )
-    return bytes(out)
-
-
-def pdf(lines: Sequence[str], size: int, identity: int) -> bytes:
-    """Return a one-page PDF of exactly `size` bytes that shows `lines` (seven short ones at most).
-
-    Args:
-        lines: Text of the page, one string per line.
-        size: Length of the file in bytes, at least `SMALLEST`.
-        identity: A number that differs between documents; it also makes the filling.
-    """
-
-    def render(filling: bytes) -> bytes:
-        return _assemble(
-            [
-                b"<< /Type /Catalog /Pages 2 0 R >>",
-                b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-                f"<< /Type /Page /Parent 2 0 R {_PAGE} /Contents 5 0 R >>".encode(),
-                _FONT,
-                _stream("", _page(lines)),
-                _stream("/Type /DemoFilling", filling),
-            ],
-            identity,
-        )
-
-    missing = size - len(render(b""))
-    return render(Random(identity).randbytes(missing))  # noqa: S311 - filling, not a secret
-
-
-def png(size: int, identity: int) -> bytes:
-    """Return a small grey picture of exactly `size` bytes, at least `SMALLEST`."""
-    side = 24
-    source = Random(identity)  # noqa: S311 - a picture, not a secret
-    pixels = b"".join(b"\0" + source.randbytes(side) for _ in range(side))
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        )
-
-    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
-    tail = chunk(b"IDAT", zlib.compress(pixels, 0)) + chunk(b"IEND", b"")
-    # A private chunk, which every reader must skip, makes up the rest.
-    return head + chunk(b"fiLl", source.randbytes(size - len(head) - len(tail) - 12)) + tail
+from tap_qonto.demo.world.paper import FONT, PAGE, assemble, page, stream
+from tap_qonto.demo.world.rows import decimal
 
 
 @dataclass(frozen=True)
@@ -157,8 +61,19 @@ class Invoice:
             for rate, cents in basis.items()
         }
 
+    @property
+    def net(self) -> int:
+        """Cents before VAT."""
+        return sum(basis for basis, _ in self.taxes().values())
+
+    @property
+    def vat(self) -> int:
+        """VAT in cents."""
+        return sum(tax for _, tax in self.taxes().values())
+
 
 PROFILE: Final = "urn:cen.eu:en16931:2017"
+
 
 _SPACES: Final = (
     'xmlns:rsm="urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100" '
@@ -231,12 +146,9 @@ def _line(position: int, line: Line) -> str:
     )
 
 
-def cross_industry_invoice(invoice: Invoice) -> bytes:
-    """Return the invoice as UN/CEFACT XML, profile EN 16931."""
-    taxes = invoice.taxes()
-    net = sum(basis for basis, _ in taxes.values())
-    vat = sum(tax for _, tax in taxes.values())
-    settlement = _tag(
+def _settlement(invoice: Invoice) -> str:
+    net, vat = invoice.net, invoice.vat
+    return _tag(
         "ApplicableHeaderTradeSettlement",
         _tag("PaymentReference", escape(invoice.number)),
         _tag("InvoiceCurrencyCode", invoice.currency),
@@ -255,7 +167,7 @@ def cross_industry_invoice(invoice: Invoice) -> bytes:
                 _tag("CategoryCode", _category(rate)),
                 _tag("RateApplicablePercent", rate),
             )
-            for rate, (basis, tax) in taxes.items()
+            for rate, (basis, tax) in invoice.taxes().items()
         ),
         _tag("SpecifiedTradePaymentTerms", _date("DueDateDateTime", invoice.due)),
         _tag(
@@ -267,6 +179,10 @@ def cross_industry_invoice(invoice: Invoice) -> bytes:
             _tag("DuePayableAmount", decimal(net + vat)),
         ),
     )
+
+
+def cross_industry_invoice(invoice: Invoice) -> bytes:
+    """Return the invoice as UN/CEFACT XML, profile EN 16931."""
     order = _optional("IssuerAssignedID", invoice.purchase_order)
     body = (
         "<rsm:ExchangedDocumentContext>"
@@ -287,7 +203,7 @@ def cross_industry_invoice(invoice: Invoice) -> bytes:
             "ApplicableHeaderTradeDelivery",
             _tag("ActualDeliverySupplyChainEvent", _date("OccurrenceDateTime", invoice.issued)),
         )
-        + settlement
+        + _settlement(invoice)
         + "</rsm:SupplyChainTradeTransaction>"
     )
     return (
@@ -341,17 +257,11 @@ def _metadata(title: str, instant: str) -> bytes:
     ).encode()
 
 
-def facturx(invoice: Invoice, identity: int) -> bytes:
-    """Return the invoice as a PDF that carries its own XML as `factur-x.xml`."""
-    xml = cross_industry_invoice(invoice)
-    packed = zlib.compress(xml, 9)
-    modified = invoice.issued.replace("-", "")
-    parameters = f"/Params << /Size {len(xml)} /ModDate (D:{modified}000000Z) >>"
-    taxes = invoice.taxes()
-    net = sum(basis for basis, _ in taxes.values())
-    vat = sum(tax for _, tax in taxes.values())
+def _shown(invoice: Invoice) -> list[str]:
+    """Return the lines of text that a reader of the PDF sees."""
+    net, vat = invoice.net, invoice.vat
     seller = invoice.seller
-    lines = [
+    return [
         f"FACTURE {invoice.number}",
         f"Date : {invoice.issued}    Échéance : {invoice.due}",
         "",
@@ -369,8 +279,16 @@ def facturx(invoice: Invoice, identity: int) -> bytes:
         f"Total TTC {decimal(net + vat)} {invoice.currency}",
         f"IBAN {invoice.iban}",
     ]
+
+
+def facturx(invoice: Invoice, identity: int) -> bytes:
+    """Return the invoice as a PDF that carries its own XML as `factur-x.xml`."""
+    xml = cross_industry_invoice(invoice)
+    packed = zlib.compress(xml, 9)
+    modified = invoice.issued.replace("-", "")
+    parameters = f"/Params << /Size {len(xml)} /ModDate (D:{modified}000000Z) >>"
     title = f"Facture {invoice.number}"
-    return _assemble(
+    return assemble(
         [
             (
                 b"<< /Type /Catalog /Pages 2 0 R /Lang (fr-FR) /MarkInfo << /Marked true >> "
@@ -378,18 +296,18 @@ def facturx(invoice: Invoice, identity: int) -> bytes:
                 b"/AF [6 0 R] /PageMode /UseAttachments >>"
             ),
             b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-            f"<< /Type /Page /Parent 2 0 R {_PAGE} /Contents 5 0 R >>".encode(),
-            _FONT,
-            _stream("", _page(lines)),
+            f"<< /Type /Page /Parent 2 0 R {PAGE} /Contents 5 0 R >>".encode(),
+            FONT,
+            stream("", page(_shown(invoice))),
             (
                 b"<< /Type /Filespec /F (factur-x.xml) /UF (factur-x.xml) /AFRelationship /Data "
                 b"/Desc (Factur-X invoice) /EF << /F 7 0 R /UF 7 0 R >> >>"
             ),
-            _stream(
+            stream(
                 f"/Type /EmbeddedFile /Subtype /text#2Fxml /Filter /FlateDecode {parameters}",
                 packed,
             ),
-            _stream(
+            stream(
                 "/Type /Metadata /Subtype /XML", _metadata(title, f"{invoice.issued}T00:00:00Z")
             ),
         ],

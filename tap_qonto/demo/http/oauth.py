@@ -10,8 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from tap_qonto.demo import moments
-from tap_qonto.demo.moments import DAY, SECOND, now_utc
+from tap_qonto.demo.world import moments
+from tap_qonto.demo.world.moments import DAY, SECOND, now_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +29,12 @@ SCOPES: Final = (
     "supplier_invoice.read einvoicing.read payment_link.read terminal.read webhook "
     "sepa_direct_debit.read"
 )
+"""All scopes that reading needs."""
+
+WRITING_SCOPES: Final = (
+    "payment.write attachment.write supplier_invoice.write client.write client_invoice.write"
+)
+"""The scopes that writing needs besides."""
 
 
 class GrantError(Exception):
@@ -51,11 +57,19 @@ class _Code:
     redirect_uri: str
     challenge: str | None
     issued: int
+    scope: str
+
+
+@dataclass(frozen=True)
+class _Access:
+    issued: int
+    scope: str
 
 
 @dataclass
 class _Refresh:
     issued: int
+    scope: str
     used: int | None = None
     answer: dict[str, object] = field(default_factory=dict)
 
@@ -67,13 +81,14 @@ class OAuth:
         refreshes: How often the refresh grant has been asked for, refused ones included.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a fact of the application's registration
         self,
         *,
         client_id: str = "demo-client",
         client_secret: str | None = None,
         redirect_uri: str | None = None,
         refresh_token: str | None = None,
+        scope: str = f"{SCOPES} {WRITING_SCOPES}",
         clock: Callable[[], datetime] = now_utc,
     ) -> None:
         """Register the application.
@@ -83,32 +98,36 @@ class OAuth:
             client_secret: Its secret; None for a public application, which must use PKCE.
             redirect_uri: The one address to send codes to; None takes any loopback address.
             refresh_token: A first refresh token, issued now.
+            scope: What that token, and tokens that ask for nothing, may do.
             clock: Source of the present, aware of its zone.
         """
         self._client_id = client_id
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
+        self._scope = scope
         self._clock = clock
         self._lock = Lock()
         self._codes: dict[str, _Code] = {}
-        self._access: dict[str, int] = {}
+        self._access: dict[str, _Access] = {}
         self._refresh: dict[str, _Refresh] = {}
         self.refreshes = 0
         if refresh_token is not None:
-            self._refresh[refresh_token] = _Refresh(self._now())
+            self._refresh[refresh_token] = _Refresh(self._now(), scope)
 
     def _now(self) -> int:
         return moments.of(self._clock())
 
-    def accepts(self, access_token: str) -> bool:
-        """Say whether an access token is one of ours and still lives."""
-        issued = self._access.get(access_token)
-        return issued is not None and self._now() < issued + ACCESS_LIFE
+    def scopes_of(self, access_token: str) -> frozenset[str] | None:
+        """Return what an access token may do; None when it is not ours or does not live."""
+        access = self._access.get(access_token)
+        if access is None or self._now() >= access.issued + ACCESS_LIFE:
+            return None
+        return frozenset(access.scope.split())
 
     def issue(self, access_token: str | None = None) -> str:
         """Return a new access token (or register the given one) as if a user had signed in."""
         token = access_token or secrets.token_urlsafe(24)
-        self._access[token] = self._now()
+        self._access[token] = _Access(self._now(), self._scope)
         return token
 
     def revoke_access(self) -> None:
@@ -142,8 +161,9 @@ class OAuth:
             back["error"] = "invalid_request"
         else:
             code = secrets.token_urlsafe(24)
-            self._codes[code] = _Code(redirect, challenge, self._now())
-            back |= {"code": code, "scope": query.get("scope", SCOPES)}
+            scope = query.get("scope", self._scope)
+            self._codes[code] = _Code(redirect, challenge, self._now(), scope)
+            back |= {"code": code, "scope": scope}
         return f"{redirect}{'&' if '?' in redirect else '?'}{urlencode(back)}"
 
     def grant(self, form: Mapping[str, str]) -> dict[str, object]:
@@ -179,7 +199,7 @@ class OAuth:
             digest = sha256(form.get("code_verifier", "").encode()).digest()
             if urlsafe_b64encode(digest).rstrip(b"=").decode() != code.challenge:
                 raise refused
-        return self._pair()
+        return self._pair(code.scope)
 
     def _from_refresh(self, token: str) -> dict[str, object]:
         self.refreshes += 1
@@ -193,16 +213,17 @@ class OAuth:
                 code, description = "invalid_grant", "the refresh token has already been used"
                 raise GrantError(code, description)
             return refresh.answer
-        refresh.used, refresh.answer = now, self._pair()
+        refresh.used, refresh.answer = now, self._pair(refresh.scope)
         return refresh.answer
 
-    def _pair(self) -> dict[str, object]:
-        refresh = secrets.token_urlsafe(32)
-        self._refresh[refresh] = _Refresh(self._now())
+    def _pair(self, scope: str) -> dict[str, object]:
+        refresh, access = secrets.token_urlsafe(32), self.issue()
+        self._access[access] = _Access(self._now(), scope)
+        self._refresh[refresh] = _Refresh(self._now(), scope)
         return {
-            "access_token": self.issue(),
+            "access_token": access,
             "token_type": "bearer",
             "expires_in": ACCESS_LIFE // SECOND,
-            "scope": SCOPES,
+            "scope": scope,
             "refresh_token": refresh,
         }

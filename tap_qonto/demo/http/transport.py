@@ -13,12 +13,12 @@ from requests.structures import CaseInsensitiveDict
 from typing_extensions import override
 from urllib3 import HTTPResponse
 
-from tap_qonto.demo.api import FILES_URL, Request
+from tap_qonto.demo.http.messages import FILES_URL, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_qonto.demo.api import Api
+    from tap_qonto.demo.http.api import Api
 
 DEMO_API_URL: Final = "https://demo.qonto.invalid/v2"
 DEMO_TOKEN_URL: Final = "https://demo.qonto.invalid/oauth2/token"  # noqa: S105 - an address

@@ -1,4 +1,4 @@
-"""Points in time as integers: milliseconds since 1970, UTC."""
+"""Points in time as integers: milliseconds since 1970, UTC; and the span of the history."""
 
 from __future__ import annotations
 
@@ -76,3 +76,10 @@ def months(first: tuple[int, int], count: int) -> list[tuple[int, int]]:
     """Return `count` (year, month) pairs from `first` on."""
     start = first[0] * 12 + first[1] - 1
     return [(n // 12, n % 12 + 1) for n in range(start, start + count)]
+
+
+FIRST_MONTH: Final = (2024, 11)
+MONTHS: Final = 24
+START: Final = at(2024, 11, 1, 6)
+END: Final = at(2026, 10, 31, 18)
+"""Nothing in the company's generated history is later."""

@@ -16,12 +16,12 @@ from urllib.parse import parse_qsl, unquote
 from requests.structures import CaseInsensitiveDict
 from typing_extensions import override
 
-from tap_qonto.demo.api import Request, Response
+from tap_qonto.demo.http.messages import Request, Response
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tap_qonto.demo.api import Api
+    from tap_qonto.demo.http.api import Api
 
 _REMEMBERED = 20_000
 _LONGEST_LINE = 65_536

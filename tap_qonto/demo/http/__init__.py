@@ -1,0 +1,1 @@
+"""How Qonto shows the company: the rules of its API, in a process and on a port."""

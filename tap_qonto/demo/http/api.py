@@ -1,0 +1,127 @@
+"""The application: one request in, one answer out."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Literal
+
+from tap_qonto.demo.http.access import Access
+from tap_qonto.demo.http.desk import Desk
+from tap_qonto.demo.http.endpoints import resolve
+from tap_qonto.demo.http.filehost import FileHost
+from tap_qonto.demo.http.lists import Lists
+from tap_qonto.demo.http.messages import NO_ROUTE, RefusalError, Request, Response, answer
+from tap_qonto.demo.http.rules import ReadingRules, StatusReading, bounds_of
+from tap_qonto.demo.http.transactions import Transactions
+from tap_qonto.demo.world.moments import now_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from tap_qonto.demo.http.endpoints import Endpoint
+    from tap_qonto.demo.http.oauth import OAuth
+    from tap_qonto.demo.world.company import Company
+    from tap_qonto.demo.world.rows import Row
+
+
+class Api:
+    """Answers requests from a company.
+
+    Attributes:
+        company: The world behind the API; it may change between requests.
+        desk: What answers the single paths.
+        before: Called with every request first, in order; the first one that returns an answer
+            is obeyed. Tests change the world or inject faults here: a hook that raises a
+            `ConnectionError` resets the connection, and a body in parts that is shorter than
+            the `Content-Length` of its answer is cut.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is one open question about the real API
+        self,
+        company: Company,
+        *,
+        authorization: str | None = None,
+        staging_token: str | None = None,
+        ceiling: int = 10_000,
+        count: Literal["capped", "true"] = "capped",
+        page_limit: int | None = None,
+        status_reading: StatusReading = "all",
+        bounds: Literal["[]", "[)", "(]", "()"] = "[]",
+        bounds_unit: Literal["millisecond", "second"] = "millisecond",
+        clock: Callable[[], datetime] = now_utc,
+        oauth: OAuth | None = None,
+        organization_required: bool = False,
+    ) -> None:
+        """Set the rules.
+
+        Args:
+            company: The world to show.
+            authorization: The one value of the header that is let in, `login:secret`. With
+                neither this nor `oauth`, everybody may do everything.
+            staging_token: What `X-Qonto-Staging-Token` must say, as on the sandbox.
+            ceiling: Rows beyond which a list refuses to page.
+            count: Whether `total_count` of such a list stops at the ceiling.
+            page_limit: Rows of a page at most; a larger `per_page`, though within what the path
+                allows, is lowered silently.
+            status_reading: Which of several `status[]` of transactions counts.
+            bounds: Whether `_from` and `_to` keep rows that equal them.
+            bounds_unit: What moments are cut to before they are compared with a bound.
+            clock: Source of the present, aware of its zone.
+            oauth: Checks `Bearer` tokens, and answers below `/oauth2/`.
+            organization_required: Whether a `Bearer` token is a user's, which must name the
+                organization in `X-Qonto-Organization-Id`.
+        """
+        self.company = company
+        self.before: list[Callable[[Request], Response | None]] = []
+        self._access = Access(
+            company.organization_id,
+            authorization=authorization,
+            staging_token=staging_token,
+            oauth=oauth,
+            organization_required=organization_required,
+        )
+        rules = ReadingRules(
+            bounds_of(bounds, bounds_unit), ceiling, count == "capped", page_limit, status_reading
+        )
+        files = FileHost(company, clock)
+        lists = Lists(company, rules, files)
+        self.desk = Desk(company, clock, lists, Transactions(company, rules, lists, files), files)
+        self._traces = itertools.count()
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        for hook in tuple(self.before):
+            found = hook(request)
+            if found is not None:
+                return found
+        if request.path.startswith("/files/"):
+            return self.desk.files.answer(request)
+        return self._access.before_all(request) or self._answer(request)
+
+    def _answer(self, request: Request) -> Response:
+        path = request.path.removeprefix("/v2")
+        endpoints, ids = resolve(path)
+        if path == request.path or not endpoints:
+            return NO_ROUTE
+        try:
+            endpoint = self._admitted(request, endpoints)
+            with self.company.lock:
+                return answer(200, endpoint.answer(self.desk, request, *ids))
+        except RefusalError as refusal:
+            return self._refused(path, refusal)
+
+    def _admitted(self, request: Request, endpoints: dict[str, Endpoint]) -> Endpoint:
+        endpoint = endpoints.get(request.method)
+        self._access.check(request, endpoint or next(iter(endpoints.values())))
+        if endpoint is None:
+            raise RefusalError(405, "method_not_allowed", "the demo company does not do that")
+        return endpoint
+
+    def _refused(self, path: str, refusal: RefusalError) -> Response:
+        trace = self.company.formula.uuid("trace", next(self._traces))
+        body: Row = {"errors": [refusal.item], "trace_id": trace}
+        if path.startswith("/webhook_subscriptions"):
+            # This resource reports errors without an envelope.
+            body = {"detail": "", **refusal.item}
+        return answer(refusal.status, body, {"X-Tyk-Trace-Id": trace})

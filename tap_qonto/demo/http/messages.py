@@ -1,0 +1,85 @@
+"""Requests and answers as plain objects; `transport` and `server` carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tap_qonto.demo.world.rows import Row
+
+FILES_URL: Final = "https://files.demo.qonto.invalid/files"
+
+_JSON: Final = "application/json; charset=utf-8"
+
+encode = msgspec.json.Encoder().encode
+"""Writes a body of JSON."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, taken apart.
+
+    Attributes:
+        method: In upper case.
+        path: Decoded, from the root: `/v2/...`, `/files/...` or `/oauth2/...`.
+        query: Names and values, decoded, in order.
+        headers: By any case of their names.
+        body: What was sent.
+        files_url: Where links to files must point to; the transport knows.
+    """
+
+    method: str
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    files_url: str = FILES_URL
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header, whose name is given in lower case."""
+        for key, value in self.headers.items():
+            if key.lower() == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True)
+class Response:
+    """One answer; a body in parts is sent as it comes, and `Content-Length` tells its size."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes | Iterable[bytes]
+
+
+class RefusalError(Exception):
+    """The request is answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+        item: The error as Qonto lists it: code, detail and, where known, its source.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, parameter: str | None = None) -> None:
+        """Name the error, and the parameter of the query that caused it."""
+        super().__init__(detail)
+        self.status = status
+        self.item: Row = {"code": code, "detail": detail}
+        if parameter is not None:
+            self.item["source"] = {"parameter": parameter}
+
+
+def answer(status: int, body: object, headers: dict[str, str] | None = None) -> Response:
+    """Return an answer of JSON."""
+    return Response(status, {"Content-Type": _JSON, **(headers or {})}, encode(body))
+
+
+NO_ROUTE: Final = Response(
+    404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found"
+)
+"""What the gateway says to a path that it does not know."""

@@ -1,0 +1,1 @@
+"""Who exists and what was paid: one made-up company, by formula."""
