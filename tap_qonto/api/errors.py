@@ -25,6 +25,7 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     │   └── StoppedStoringError     ... because the run is at its end
     ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
     ├── InputError                  what was given to the run cannot be used
+    ├── OutputError                 standard output cannot be written
     └── NothingReadError            every selected stream was refused
 
     StoppedError                    a signal; no error, and caught by nothing that catches errors
@@ -195,6 +196,18 @@ class UnreadableError(SentenceError):
 
 class InputError(SentenceError):
     """A file given to the run cannot be used; the message says why and what to do."""
+
+
+class OutputError(SentenceError):
+    """Standard output cannot be written, for another reason than a target that is gone.
+
+    Args:
+        error: What the machine said.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        super().__init__(f"This machine refused something (standard output): {reason}")
 
 
 class NothingReadError(SentenceError):

@@ -15,7 +15,7 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 import tap_qonto
 from tap_qonto.api.errors import SentenceError, StoppedError
 from tap_qonto.machine import exit_at_once
-from tap_qonto.singer.messages import MessageWriter
+from tap_qonto.singer.messages import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,8 @@ def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) 
         try:
             yield
         finally:
-            sys.stdout.flush()  # here, where a closed pipe is still told
+            with written():
+                sys.stdout.flush()  # here, where a closed pipe is still told
     except (Exit, SystemExit):
         raise  # click's way to end a command
     except ConfigValidationError as error:
@@ -49,7 +50,6 @@ def one_sentence(program: str, leave: Callable[[int], NoReturn] = exit_at_once) 
         _logger.error("%s", str(error) or type(error).__name__)
         leave(getattr(error, "exit_code", 1))
     except BrokenPipeError:
-        MessageWriter.abandon()
         _logger.error("The target has closed the pipe; its own log says why")
         leave(1)
     except StoppedError as stop:

@@ -22,12 +22,12 @@ from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_qonto.api.errors import StoppedError
+from tap_qonto.api.errors import OutputError, StoppedError
 from tap_qonto.api.redaction import protect
 from tap_qonto.machine import Machine
 from tap_qonto.singer.endings import one_sentence
 from tap_qonto.singer.inputs import json_file, json_input, json_object
-from tap_qonto.singer.messages import MessageWriter
+from tap_qonto.singer.messages import MessageWriter, written
 from tap_qonto.singer.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class SdkTap(SdkPlugin, Tap):
     @classmethod
     @override
     def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
-        with one_sentence(cls.name, cls.machine.exit):
+        with one_sentence(cls.name, cls.machine.exit), written():
             super().cb_discover(ctx, param, value)
 
     @classmethod
@@ -196,7 +196,8 @@ class SdkTap(SdkPlugin, Tap):
         config = config or ConfigInput()
         with one_sentence(cls.name, cls.machine.exit):
             if about:
-                cls.print_about(about_format)
+                with written():
+                    cls.print_about(about_format)
                 return
             tap = cls(
                 config=config.config,
@@ -218,7 +219,7 @@ class SdkTap(SdkPlugin, Tap):
                 self.leave()
             self.conclude()
             self.message_writer.flush()
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputError):
             raise
         except BaseException:
             self._ending = True

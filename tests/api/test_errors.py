@@ -611,16 +611,26 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
-def test_a_full_disk_is_told() -> None:
-    arguments = [str(COMMAND), "--config", '{"environment": "demo"}']
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("options", [(), ("--discover",), ("--about", "--format=json")])
+def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:
+    arguments = [str(COMMAND), "--config", '{"environment": "demo"}', *options]
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(
-            arguments, stdout=full, stderr=subprocess.PIPE, timeout=20, check=False
+            arguments,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=20,
+            check=False,
         )
     log = ended.stderr.decode()
     assert ended.returncode == 1
-    assert re.search(r"This machine refused something \(.*\): No space left on device$", log)
+    assert log.splitlines()[-1].endswith(
+        "This machine refused something (standard output): No space left on device"
+    )
     assert "Traceback" not in log
+    assert "Exception ignored" not in log
 
 
 def test_a_bug_ends_in_a_sentence_that_tells_where_and_leaves_the_state(
