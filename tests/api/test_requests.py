@@ -73,13 +73,16 @@ def test_the_rate_limit_is_kept_in_every_window(
     arrivals: list[float] = []
     api = Api(Company(transactions=600, accounts=1), page_limit=10)
     api.before.append(lambda _: arrivals.append(time.monotonic()))
+    began = time.monotonic()
     done = run({"rate_limit_share": share}, api=api, select=["transactions"])
     assert done.exit_code == 0, done.log
     assert len(arrivals) > 2 * allowed
     arrivals.sort()
     window = 10 / hurry
-    for first, after in zip(arrivals, arrivals[allowed:], strict=False):
-        assert after - first > window * 0.75, "one more than allowed within the window"
+    # Counted from before the run, because a busy machine makes a request late, but never early.
+    for number, arrival in enumerate(arrivals):
+        full = number // allowed
+        assert arrival - began > full * window * 0.95, "one more than allowed within the windows"
 
 
 def test_an_incremental_run_without_news_asks_once_per_list_and_status() -> None:

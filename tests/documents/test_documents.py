@@ -1135,7 +1135,7 @@ def test_a_run_that_is_stopped_leaves_nothing_that_looks_whole(
             time.sleep(0.02)
         assert list(folder.rglob("*.part"))
         tap.send_signal(signum)
-        output, log = tap.communicate(timeout=20)
+        output, log = tap.communicate(timeout=120)
     assert b'"RECORD"' not in output, log
     if signum == signal.SIGTERM:
         assert files_in(folder) == [], log
@@ -1279,16 +1279,13 @@ def test_drivers_and_the_pdf_library_are_not_imported_without_need(company: Comp
     assert done.stdout.strip() == b"[]"
 
 
-@pytest.mark.slow
-def test_receipts_take_an_eighth_of_the_time_of_the_one_by_one_loop(
+def test_receipts_are_fetched_as_many_at_a_time_as_is_allowed(
     company: Company, tmp_path: Path
 ) -> None:
     for number in range(100):
-        company.transaction(f"t{number}", company.attachment(f"a{number}", os.urandom(100_000)))
-    company.latency = 0.1
+        company.transaction(f"t{number}", company.attachment(f"a{number}", os.urandom(100)))
+    company.latency = 0.02
     streams = ("transactions", "transaction_attachments")
-    began = time.monotonic()
-    done = run(company, *streams, attachments_path=tmp_path, concurrency=16)
+    done = run(company, *streams, attachments_path=tmp_path, concurrency=8)
     assert len(done.records["transaction_attachments"]) == 100
-    # The guide's loop asks for each attachment, and then for its file.
-    assert time.monotonic() - began < 100 * 2 * 0.1 / 8
+    assert company.busiest == 8
