@@ -288,7 +288,8 @@ def test_many_threads_that_fail_at_once_log_one_line_per_retry(waits: list[float
     outcome = run({"concurrency": 8}, api=api, select=["statements"])
     assert outcome.exit_code == 0
     assert len(refused) >= 8
-    assert len(retries(outcome)) == len(waits) == len(refused)
+    assert len(retries(outcome)) == len(refused)
+    assert len(waits) >= len(refused), "those who were about to ask have waited too"
     assert len(outcome.records["statements"]) == company.total("statements")
 
 
