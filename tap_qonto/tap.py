@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,9 +18,11 @@ from tap_qonto.reading.catalog import checked_catalog
 from tap_qonto.reading.run import Run
 from tap_qonto.reading.state import bookmarks_of
 from tap_qonto.settings import SETTINGS, numbers, problems, type_errors
+from tap_qonto.singer.closing import closing_line
 from tap_qonto.singer.sdk import SdkTap
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.base import QontoStream
+from tap_qonto.streams.documents import DocumentStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +49,9 @@ class TapQonto(SdkTap):
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
+
+    _started = 0.0
+    """When the run began, by the stopwatch."""
 
     def __init__(self, *, config: Any = None, **options: Any) -> None:
         if isinstance(options.get("catalog"), dict):
@@ -95,6 +101,7 @@ class TapQonto(SdkTap):
 
     @override
     def run(self) -> None:
+        self._started = self.machine.stopwatch()
         self.connection.client.on_proven = self._ask_early
         super().run()
 
@@ -120,6 +127,20 @@ class TapQonto(SdkTap):
 
     @override
     def conclude(self) -> None:
+        read = [stream for stream in self.streams.values() if stream.selected]
+        documents: Counter[str] = Counter()
+        for stream in read:
+            if isinstance(stream, DocumentStream):
+                documents.update(stream.outcomes)
+        tables = sum(stream.name not in self.reading.skipped for stream in read)
+        seconds = self.machine.stopwatch() - self._started
+        rows = self.message_writer.rows
+        _logger.info("%s", closing_line(tables, rows, documents, seconds))
+        if self.config["environment"] == "demo":
+            _logger.info(
+                "This company is made up, because environment is demo. For your own account set "
+                "environment to production, and its credentials"
+            )
         self.reading.summarize()
 
     @override

@@ -41,6 +41,8 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         super().__init__()
         self.busy = False
         """Whether a block is being written."""
+        self.rows = 0
+        """Rows written."""
         self.stop_with: BaseException | None = None
         """Raised after the block that is being written."""
         self._encoder = msgspec.json.Encoder(enc_hook=_default, decimal_format="number")
@@ -55,7 +57,9 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     @override
     def write_message(self, message: Message) -> None:
         self._append(self.serialize_message(message))
-        if not isinstance(message, RecordMessage):
+        if isinstance(message, RecordMessage):
+            self.rows += 1
+        else:
             self.flush()
 
     def write_record(self, stream: str, record: Row, version: int | None) -> None:
@@ -76,6 +80,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         }
         if version is not None:
             message["version"] = version
+        self.rows += 1
         self._append(self._encoder.encode(message))
 
     def _append(self, line: bytes) -> None:

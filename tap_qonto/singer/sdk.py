@@ -29,6 +29,7 @@ from tap_qonto.singer.endings import one_sentence
 from tap_qonto.singer.inputs import json_file, json_input, json_object
 from tap_qonto.singer.messages import MessageWriter, written
 from tap_qonto.singer.progress import Progress, Silent
+from tap_qonto.singer.quiet import quieten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,6 +65,7 @@ class SdkPlugin(PluginBase):
         if isinstance(config, dict):
             # A name without a value, as .env files have them, means that it is not set.
             config = {name: value for name, value in config.items() if value not in ("", None)}
+        quieten(self.name)
         super().__init__(config=config, **options)
 
     def prepared(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,8 +302,8 @@ class SdkStream(Stream):
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        # The SDK announces each error before it raises it; its own sentence comes at the end.
-        level = logging.DEBUG if level >= logging.ERROR else level
+        # The SDK announces each stream and each error; our own sentences come at the end of both.
+        level = level if level == logging.WARNING else logging.DEBUG
         super().log(message, *args, level=level, **kwargs)
 
     @override

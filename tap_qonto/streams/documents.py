@@ -14,7 +14,7 @@ from tap_qonto.documents.document import Document
 from tap_qonto.streams.base import QontoStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.helpers import types
 
@@ -68,6 +68,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
     _turn = _Waiting({})
     _written = 0
     _received = 0
+    _unchanged = 0
 
     def __init__(self, tap: SdkTap, run: Run) -> None:
         super().__init__(tap, run)
@@ -167,6 +168,12 @@ class DocumentStream(QontoStream, scope="attachment.read"):
 
     # What the log says
 
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How many documents were written, by what became of each."""
+        fetched = self._statuses - Counter(stored=self._unchanged)
+        return fetched + Counter(unchanged=self._unchanged)
+
     def _note(self, fetched: Fetched, context: types.Context | None) -> None:
         """Count what became of a document; warn of the first of each kind of trouble."""
         status = fetched.row["file_status"]
@@ -177,6 +184,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
                 self.name, self.belongs_to, (context or {}).get(self.belongs_to),
             )  # fmt: skip
         self._statuses[status] += 1
+        self._unchanged += status == "stored" and not fetched.received
         self._received += fetched.received
         self._written += 1
         if fetched.complaint:

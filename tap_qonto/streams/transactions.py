@@ -47,6 +47,7 @@ class Transactions(Windowed, params=INCLUDES):
         following = accounts.index(dict(context)) + 1
         self.run.client.ask_early(self._openings(accounts[following : following + EARLY]))
         window = self.window(context)
+        self.progress.lists = len(accounts) * len(self._params(context))
         sequences = [self.sequence(window, context, *params) for params in self._params(context)]
         return self.following(merge(sequences, key=self.sort), context)
 
