@@ -65,7 +65,9 @@ class Run:
         self._config = config
         self._connection = connection
         self._began = machine.clock()
+        # Two of them: whoever lists accounts waits for threads that ask whose rows they clean.
         self._organization_lock = threading.Lock()
+        self._accounts_lock = threading.Lock()
 
     @property
     def client(self) -> Client:
@@ -116,6 +118,22 @@ class Run:
         query = Query("organization", "/organization", self.external_accounts)
         return self.client.object(query, "organization")
 
+    @property
+    def organization_id(self) -> str | None:
+        """The organization's ID, or its slug where Qonto leaves the ID out; None if hidden.
+
+        Raises:
+            QontoError: If it cannot be asked for.
+        """
+        try:
+            organization = self.organization
+        except NotReadableError:
+            return None
+        return next(
+            (value for name in ("id", "slug") if isinstance(value := organization.get(name), str)),
+            None,
+        )
+
     def bank_account_ids(self, stream: Refusable) -> list[str]:
         """Return the IDs of the accounts to read, as the settings choose them.
 
@@ -126,7 +144,7 @@ class Run:
             QontoError: If the accounts cannot be listed, or a configured one does not exist.
         """
         try:
-            with self._organization_lock:
+            with self._accounts_lock:
                 return self._bank_account_ids
         except NotReadableError as error:
             if not self.may_skip(stream, error):
@@ -143,7 +161,7 @@ class Run:
             return page._replace(rows=_checked_accounts(query.path, list(page.rows)))
 
         # Nobody has verified that closed accounts are in both lists.
-        embedded = self._organization.get("bank_accounts") or []
+        embedded = self.organization.get("bank_accounts") or []
         accounts = _checked_accounts("/organization", embedded)
         accounts += read_numbered(fetch, keys=("id",), pool=self.client.pool)
         known = {

@@ -26,6 +26,8 @@ from tap_qonto.api.errors import OutputError, StoppedError
 from tap_qonto.api.redaction import protect
 from tap_qonto.machine import Machine
 from tap_qonto.singer.endings import one_sentence
+from tap_qonto.singer.environment import read_env_file, settings_of
+from tap_qonto.singer.flattening import fitting
 from tap_qonto.singer.inputs import json_file, json_input, json_object
 from tap_qonto.singer.messages import MessageWriter, written
 from tap_qonto.singer.progress import Progress, Silent
@@ -89,11 +91,9 @@ class SdkPlugin(PluginBase):
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # The SDK's own checks quote values, which may be secrets in the wrong place, and extend
-        # the schema of the class in place.
+        # The SDK's own checks quote values, which may be secrets in the wrong place.
         protect(self.secrets)
-        schema = deepcopy(self.config_jsonschema)
-        self.append_builtin_config(schema)
+        schema = self._known_settings()
         known = schema["properties"]
         self._config.update(self.prepared(self._config, known))
         for name, setting in known.items():
@@ -114,12 +114,24 @@ class SdkPlugin(PluginBase):
             merged = ConfigInput()
             for source in value:
                 if source == "ENV":
-                    merged.parse_env = True
-                elif source.lstrip().startswith("{"):
+                    continue
+                if source.lstrip().startswith("{"):
                     merged.config |= json_object(source, "The configuration given to --config")
                 else:
                     merged.config |= json_file(source, "--config")
+            if "ENV" in value:
+                # The SDK reads another folder's .env, and ends with a traceback over empty values.
+                read_env_file()
+                prefix = f"{cls.name.upper().replace('-', '_')}_"
+                merged.config |= settings_of(prefix, cls._known_settings()["properties"])
             return merged
+
+    @classmethod
+    def _known_settings(cls) -> dict[str, Any]:
+        """Return the schema of all settings; the SDK would extend that of the class in place."""
+        schema = deepcopy(cls.config_jsonschema)
+        cls.append_builtin_config(schema)
+        return schema
 
 
 class SdkTap(SdkPlugin, Tap):
@@ -367,7 +379,11 @@ class SdkStream(Stream):
     def _write_record_message(self, record: types.Record) -> None:
         # The SDK copies, masks and validates what is clean already.
         if self._unmapped_name is None:
-            super()._write_record_message(record)
+            for message in self._generate_record_messages(record):
+                if columns := self._flattened.get(message.stream):
+                    message.record = fitting(message.record, columns)
+                self._writer.write_message(message)
+            self.state_manager.is_flushed = False
             return
         for name in self._deselected:
             record.pop(name, None)
@@ -389,6 +405,15 @@ class SdkStream(Stream):
         if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
             return None
         return maps[0].stream_alias
+
+    @cached_property
+    def _flattened(self) -> dict[str, frozenset[str]]:
+        """Columns by table, if rows are flattened."""
+        return {
+            each.stream_alias: frozenset(each.transformed_schema["properties"])
+            for each in self.stream_maps
+            if each.flattening_enabled
+        }
 
     @cached_property
     def _deselected(self) -> tuple[str, ...]:

@@ -145,11 +145,12 @@ class QontoStream(SdkStream):
         if type(row) is not dict:
             return self._cleaner(row)
         row = self.reshape(row, context)
-        if self._documents is None:
-            return self._cleaner(row)
         # Cleaning removes the links to the documents.
-        documents = tuple(self._documents.documents_of(row))
-        return self._documents.attach(self._cleaner(row), documents)
+        documents = tuple(self._documents.documents_of(row)) if self._documents else ()
+        row = self._cleaner(row)
+        if not row.get(schemas.ORGANIZATION):
+            row[schemas.ORGANIZATION] = self.run.organization_id
+        return self._documents.attach(row, documents) if self._documents else row
 
     def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield rows as they are; if documents are selected, fetch those of the rows to come."""
