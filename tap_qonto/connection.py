@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tap_qonto import __version__
 from tap_qonto.api.client import Client
+from tap_qonto.api.errors import CredentialError, InputError
 from tap_qonto.api.files import FileHost
-from tap_qonto.api.pace import RateLimit
+from tap_qonto.api.rate import RateLimit
 from tap_qonto.api.transport import Transport
-from tap_qonto.auth.credentials import authenticator
+from tap_qonto.auth.credentials import authenticator, store_path
 from tap_qonto.auth.keys import STAGING_HEADER
 from tap_qonto.documents.archive import Archive
 from tap_qonto.documents.places import storage_at
@@ -75,16 +76,35 @@ class Connection:
             headers={name: value for name, value in headers.items() if value},
             timeout=float(config["request_timeout"]),
             concurrency=config["concurrency"],
-            rate_limit=None if adapter else RateLimit(config["rate_limit_share"]),
+            rate_limit=None if adapter else self._rate_limit,
             adapter=adapter,
             machine=self._machine,
         )
+
+    @property
+    def _rate_limit(self) -> RateLimit:
+        try:
+            path = store_path(self._config).with_name("rate-limit")
+        except CredentialError:  # a user without a home folder
+            path = None
+        return RateLimit(self._config["rate_limit_share"], path)
 
     @cached_property
     def client(self) -> Client:
         """Asks Qonto."""
         return Client(
             self.transport, concurrency=self._config["concurrency"], machine=self._machine
+        )
+
+    @cached_property
+    def files(self) -> FileHost:
+        """Downloads files by their links."""
+        return FileHost(
+            timeout=float(self._config["request_timeout"]),
+            connections=self._config["concurrency"],
+            slots=self.transport.slots,
+            headers={"User-Agent": self._user_agent},
+            adapter=self._demo[1] if self._demo else None,
         )
 
     @cached_property
@@ -96,17 +116,10 @@ class Connection:
         """
         config = self._config
         path = config.get("attachments_path")
-        files = FileHost(
-            timeout=float(config["request_timeout"]),
-            connections=config["concurrency"],
-            slots=self.transport.slots,
-            headers={"User-Agent": self._user_agent},
-            adapter=self._demo[1] if self._demo else None,
-        )
         storage = storage_at(path) if path else None
         return Archive(
             self.client,
-            files,
+            self.files,
             storage,
             largest=config["attachments_max_bytes"],
             machine=self._machine,
@@ -114,13 +127,22 @@ class Connection:
 
     @cached_property
     def _demo(self) -> tuple[str, BaseAdapter] | None:
-        """The demo company's address and the adapter that answers for it; None without it."""
+        """The demo company's address and the adapter that answers for it; None without it.
+
+        Raises:
+            InputError: If the setting `demo_path` names a file that cannot be used.
+        """
         if self._config["environment"] != "demo" or self._config.get("api_url"):
             return None
         # Only the demo pays for these.
-        from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter
+        from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, WorldFileError
 
-        return DEMO_API_URL, DemoAdapter(Api(Company(self._config["demo_organization"])))
+        name, path = self._config["demo_organization"], self._config.get("demo_path")
+        try:
+            company = Company(name, path=path)
+        except WorldFileError as error:
+            raise InputError(str(error)) from error
+        return DEMO_API_URL, DemoAdapter(Api(company))
 
     def secrets(self) -> frozenset[str]:
         """Return the tokens of this run, which must never be written anywhere."""

@@ -6,7 +6,9 @@ holds them equal.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from tap_qonto.api.network import is_safe_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-SETTINGS = th.PropertiesList(
+_CONNECTION = (
     th.Property(
         "login",
         th.StringType,
@@ -98,6 +100,13 @@ SETTINGS = th.PropertiesList(
         description="Name of the demo company; each name makes another company.",
     ),
     th.Property(
+        "demo_path",
+        th.StringType,
+        title="Demo path",
+        description="File that keeps what is written to the demo company, for later runs and other "
+        "programs. Unset: it is forgotten at the end of the run.",
+    ),
+    th.Property(
         "staging_token",
         th.StringType,
         secret=True,
@@ -110,6 +119,42 @@ SETTINGS = th.PropertiesList(
         title="API URL",
         description="Base URL of the API, /v2 included, if it is not the one of the environment.",
     ),
+)
+"""Whose data, where, and with which credentials."""
+
+_PACE = (
+    th.Property(
+        "concurrency",
+        th.IntegerType(minimum=1, maximum=64),
+        default=8,
+        title="Concurrency",
+        description="How many requests may be under way at once.",
+    ),
+    th.Property(
+        "rate_limit_share",
+        th.NumberType(exclusive_minimum=0, maximum=1_000),
+        default=0.9,
+        title="Rate limit share",
+        description="Part of Qonto's rate limit (1,000 requests in 10 seconds and 10,000 in 10 "
+        "minutes per IP address) that this process may use.",
+    ),
+    th.Property(
+        "request_timeout",
+        th.NumberType(exclusive_minimum=0, maximum=86_400),
+        default=60,
+        title="Request timeout",
+        description="Seconds that one attempt of a request may take, to the last byte.",
+    ),
+    th.Property(
+        "user_agent",
+        th.StringType,
+        title="User agent",
+        description="User-Agent header; by default the tap's name and version.",
+    ),
+)
+"""How Qonto is asked."""
+
+_READING = (
     th.Property(
         "start_date",
         th.DateTimeType,
@@ -119,7 +164,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "lookback_seconds",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=1_000_000_000),
         default=600,
         title="Lookback",
         description="Seconds before its bookmark at which an incremental run starts, for rows "
@@ -141,9 +186,10 @@ SETTINGS = th.PropertiesList(
     th.Property(
         "transaction_statuses",
         th.ArrayType(th.StringType),
-        default=["pending", "declined", "completed"],
+        default=["pending", "declined", "completed", "reversed"],
         title="Transaction statuses",
-        description="Read the transactions that have one of these statuses.",
+        description="Read the transactions that have one of these statuses, as far as Qonto knows "
+        "them.",
     ),
     th.Property(
         "attachments_path",
@@ -175,38 +221,83 @@ SETTINGS = th.PropertiesList(
         description="Also store the signed (PAdES) copy of a transaction's attachments, at one "
         "request each.",
     ),
-    th.Property(
-        "concurrency",
-        th.IntegerType(minimum=1, maximum=64),
-        default=8,
-        title="Concurrency",
-        description="How many requests may be under way at once.",
-    ),
-    th.Property(
-        "rate_limit_share",
-        th.NumberType(exclusive_minimum=0),
-        default=0.9,
-        title="Rate limit share",
-        description="Part of Qonto's rate limit (1,000 requests in 10 seconds and 10,000 in 10 "
-        "minutes per IP address) that this process may use.",
-    ),
-    th.Property(
-        "request_timeout",
-        th.NumberType(exclusive_minimum=0),
-        default=60,
-        title="Request timeout",
-        description="Seconds that one attempt of a request may take, to the last byte.",
-    ),
-    th.Property(
-        "user_agent",
-        th.StringType,
-        title="User agent",
-        description="User-Agent header; by default the tap's name and version.",
-    ),
-    additional_properties=False,
 )
+"""What the tap reads, and how."""
+
+_WRITING = (
+    th.Property(
+        "approve",
+        th.StringType,
+        title="Approval",
+        description="Digest of the plan to carry out, such as 4f3a-91c2-77d0, or within_limits. "
+        "Without it a run only shows the plan.",
+    ),
+    th.Property(
+        "max_transfer",
+        th.StringType,
+        title="Largest transfer",
+        description="Largest single transfer that is sent, in EUR, as text.",
+    ),
+    th.Property(
+        "max_total",
+        th.StringType,
+        title="Largest total",
+        description="Largest sum of all transfers of a run, in EUR, as text.",
+    ),
+    th.Property(
+        "max_rows",
+        th.IntegerType(minimum=1),
+        default=500,
+        title="Most rows",
+        description="A run of more rows than this is refused.",
+    ),
+    th.Property(
+        "payee_check",
+        th.StringType,
+        default="match",
+        allowed_values=["match", "close_match", "any"],
+        title="Payee check",
+        description="Lowest result of the payee check, made right before each transfer, that is "
+        "paid.",
+    ),
+    th.Property(
+        "bank_account_id",
+        th.StringType,
+        title="Bank account ID",
+        description="ID of the bank account to debit; unset means the main account.",
+    ),
+    th.Property(
+        "attachments_path",
+        th.StringType,
+        title="Attachments path",
+        description="Where the PDFs of finalized invoices are stored: a folder, or an fsspec URL "
+        "such as s3://bucket/folder. Unset: they are not downloaded.",
+    ),
+    th.Property(
+        "journal_path",
+        th.StringType,
+        title="Journal path",
+        description="File that remembers what was sent; it belongs on a disk that survives. By "
+        "default a file in the user's state directory, named by environment and organization.",
+    ),
+    th.Property(
+        "results_path",
+        th.StringType,
+        title="Results path",
+        description="Where result rows are stored, one file per stream and run: a folder, or an "
+        "fsspec URL. Unset: none are.",
+    ),
+)
+"""What the target writes, and how far it may go."""
+
+SETTINGS = th.PropertiesList(*_CONNECTION, *_READING, *_PACE, additional_properties=False)
+"""The form of the tap."""
+
+TARGET_SETTINGS = th.PropertiesList(*_CONNECTION, *_WRITING, *_PACE, additional_properties=False)
+"""The form of the target."""
 
 
+_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,2})?")
 _CREDENTIALS = (
     *("login", "secret_key"),
     *("client_id", "client_secret", "refresh_token", "access_token"),
@@ -217,7 +308,9 @@ _NO_DATE = "Set {} to an ISO 8601 date, for example 2024-01-01"
 
 
 def numbers(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numeric settings that were given as text, as environments give them, as numbers.
+    """Return the numeric settings that were given in another form, as numbers.
+
+    Environments give them as text, and some programs write whole numbers as 8.0.
 
     Args:
         config: The configuration.
@@ -228,11 +321,44 @@ def numbers(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, fl
         kinds = known.get(name, {}).get("type", ())
         if isinstance(value, str) and not {"number", "integer"}.isdisjoint(kinds):
             with suppress(ValueError):
-                found[name] = int(value) if "integer" in kinds else float(value)
+                found[name] = int(value) if value.strip().isdecimal() else float(value)
+        number = found.get(name, value)
+        if isinstance(number, float) and number.is_integer() and "integer" in kinds:
+            found[name] = int(number)
     return found
 
 
-def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
+def amounts(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the limits of the target that were given as numbers, as text."""
+    return {
+        name: str(config[name])
+        for name in ("max_transfer", "max_total")
+        if isinstance(config.get(name), int | float | Decimal)
+        and not isinstance(config[name], bool)
+    }
+
+
+def cents(config: Mapping[str, Any], name: str) -> int | None:
+    """Return a limit of the target in cents; None if it is not set.
+
+    Raises:
+        ValueError: If it is no amount.
+    """
+    text = config.get(name)
+    if text is None:
+        return None
+    if not _AMOUNT.fullmatch(text):
+        raise ValueError(name)
+    return int(Decimal(text).scaleb(2))
+
+
+def problems(
+    config: Mapping[str, Any],
+    known: Mapping[str, Any],
+    program: str = "tap-qonto",
+    *,
+    now: str = "9999",
+) -> Iterator[str]:
     """Yield a sentence for each thing about a configuration that cannot work.
 
     No sentence holds the value of a setting, which might be a secret in the wrong place.
@@ -240,17 +366,23 @@ def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[st
     Args:
         config: The configuration.
         known: Name and JSON Schema of every setting, those of the SDK included.
+        program: Whose settings they are.
+        now: The present, uniform.
     """
     yield from (
-        f"The setting {name!r} does not exist; tap-qonto --about lists all settings"
+        f"The setting {name!r} does not exist; {program} --about lists all settings"
         for name in config
         if name not in known
     )
     if isinstance(start := config.get("start_date"), str):
         try:
-            uniform(start)
+            if uniform(start) > now:
+                yield "Set start_date to a date that has come; from a later one nothing is read"
         except ValueError:
             yield _NO_DATE.format("start_date")
+    for name in ("user_agent", "organization_id", "staging_token"):
+        if isinstance(text := config.get(name), str) and not _is_header(text):
+            yield f"Set {name} to one line of plain letters, digits and signs (ASCII)"
     for name in ("api_url", "token_url"):
         if isinstance(url := config.get(name), str) and not is_safe_url(url):
             yield (
@@ -268,10 +400,35 @@ def problems(config: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[st
         )
     if config.get("environment") == "sandbox" and not config.get("staging_token"):
         yield "Set staging_token, which the sandbox wants with every request"
-    if config.get("transaction_statuses") == []:
+    yield from _list_problems(config)
+
+
+def _list_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    statuses = config.get("transaction_statuses")
+    if statuses == []:
         yield "Set transaction_statuses to at least one status, or leave it out"
+    if isinstance(statuses, list) and {one for one in statuses if isinstance(one, str)} - _STATUSES:
+        yield f"Set transaction_statuses to some of {', '.join(sorted(_STATUSES))}"
     if config.get("bank_account_ids") == []:
         yield "Set bank_account_ids to at least one ID, or leave it out to read all accounts"
+
+
+_STATUSES = frozenset({"pending", "declined", "completed", "reversed"})
+"""What Qonto's documentation names."""
+
+
+def _is_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text == text.strip()
+
+
+def limit_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each limit of the target that is no amount."""
+    for name in ("max_transfer", "max_total"):
+        if isinstance(config.get(name), str):
+            try:
+                cents(config, name)
+            except ValueError:
+                yield f"Set {name} to an amount in EUR with a dot, such as 1500.00"
 
 
 def type_errors(config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:

@@ -11,14 +11,23 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from tap_qonto.api.answers import UNREADABLE, count_of, error_of, not_json, request_line
-from tap_qonto.api.errors import AnswerError, FaultError
+from tap_qonto.api.answers import (
+    UNREADABLE,
+    Clocks,
+    count_of,
+    date_of,
+    error_of,
+    not_json,
+    request_line,
+)
+from tap_qonto.api.errors import AnswerError, FaultError, QontoError, UnauthorizedError
 from tap_qonto.api.pace import retrying
 from tap_qonto.api.pages import PER_PAGE, LateRows, Page, Pool, Row, paged
+from tap_qonto.api.repair import repaired
 from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
@@ -31,7 +40,10 @@ if TYPE_CHECKING:
 _Answer = dict[str, msgspec.Raw]
 """An answer as Qonto sent it, taken apart by the names at its top."""
 
+_T = TypeVar("_T")
+
 _parts = msgspec.json.Decoder(_Answer)
+_listed = msgspec.json.Decoder(list[msgspec.Raw])
 _NULL = msgspec.Raw(b"null")
 
 
@@ -58,15 +70,21 @@ class Client:
         """Whether the credentials have been accepted in this run."""
         self.on_proven: Callable[[], None] = lambda: None
         """Is called when that happens."""
+        self.clocks: Clocks | None = None
+        """What Qonto's clock and this machine's said at the first answer that told the time."""
 
     @property
     def pool(self) -> Pool:
         """Fetches pages in the background.
 
-        Twice as many are under way or waiting as are fetched at once, so that one late page does
-        not keep those after it from being asked for.
+        Eight times as many are under way or waiting as are fetched at once, so that pages which
+        come one after the other do not keep those after them from being asked for.
         """
-        return Pool(self._executor.submit, 2 * self.concurrency)
+        return Pool(self._executor.submit, 8 * self.concurrency, self.concurrency)
+
+    def submit(self, work: Callable[..., _T], *args: Any) -> Future[_T]:
+        """Run something in the background, on the threads that fetch pages."""
+        return self._executor.submit(work, *args)
 
     def close(self) -> None:
         """Drop what is still waiting to be fetched and close the connections."""
@@ -96,7 +114,8 @@ class Client:
             CeilingError: If the query matches more rows than Qonto lists.
             PastTheEndError: If the page lies beyond the last one.
         """
-        return {name: self._decoded(query, part) for name, part in self._answer(query).items()}
+        answer, _ = self._answer(query)
+        return {name: self._decoded(query, part) for name, part in answer.items()}
 
     def object(self, query: Query, envelope: str = "") -> Row:
         """Return the object that an answer holds.
@@ -131,40 +150,79 @@ class Client:
             CeilingError: As `get` does.
             PastTheEndError: As `get` does.
         """
-        answer = self._answer(paged(query, number, per_page) if per_page else query)
+        answer, early = self._answer(paged(query, number, per_page) if per_page else query)
         listed = answer.get(envelope, _NULL)
         if bytes(memoryview(listed)[:1]) != b"[":
             msg = f"{request_line(query)} answered JSON without the list {envelope!r}"
             raise AnswerError(msg, status=HTTPStatus.OK)
-        rows = LateRows(lambda: self._decoded(query, listed))
+        parts = self._decoded(query, listed, _listed)
+        rows = LateRows(parts, lambda part: self._decoded(query, part))
         meta = self._decoded(query, answer.get("meta", _NULL))
         if meta is None:
-            return Page(rows, number, full=0 < per_page <= len(rows))
+            return Page(rows, number, full=0 < per_page <= len(rows), early=early)
         if not isinstance(meta, dict):
             msg = f"{request_line(query)} answered a 'meta' that is no object"
             raise AnswerError(msg, status=HTTPStatus.OK)
         total = count_of(query, meta, "total_count", "total")
         pages = count_of(query, meta, "total_pages")
+        size = count_of(query, meta, "per_page")
         if pages is None and total is not None and per_page:
             # Pages may be shorter than asked for, but only the last one is shorter than the first.
             held = len(rows) if number == 1 else 0
-            pages = -(-total // (count_of(query, meta, "per_page") or held or per_page))
+            pages = -(-total // (size or held or per_page))
+        if not size or (pages and total is not None and -(-total // size) != pages):
+            # Nothing or nonsense is said, but no page is larger than was asked for.
+            size = per_page if len(rows) == per_page else None
         full = pages is None and 0 < per_page <= len(rows)
-        return Page(rows, number, pages=pages, total=total, full=full)
+        return Page(rows, number, pages, total, full=full, size=size, early=early)
 
-    def _decoded(self, query: Query, part: msgspec.Raw) -> Any:
-        """Return the value of one part of an answer."""
+    def is_welcome(self, query: Query) -> bool:
+        """Return whether the credentials are accepted for a question, asked anew and once.
+
+        Args:
+            query: What is asked. An answer that may not be read is still one to somebody known.
+        """
         try:
-            return self._decoder.decode(part)
+            self._attempt(query)
+        except UnauthorizedError:
+            return False
+        except FaultError:
+            return self.proven
+        except QontoError:
+            return True
+        return True
+
+    def is_answered(self, query: Query) -> bool:
+        """Return whether a question gets any answer but a fault, asked anew and once.
+
+        Args:
+            query: What is asked.
+        """
+        try:
+            self._attempt(query)
+        except FaultError:
+            return False
+        except QontoError:
+            return True
+        return True
+
+    def _decoded(
+        self, query: Query, part: msgspec.Raw, decoder: msgspec.json.Decoder[Any] | None = None
+    ) -> Any:
+        """Return the value of one part of an answer; what cannot be read in it is set aside."""
+        try:
+            return (decoder or self._decoder).decode(part)
         except UNREADABLE:
+            if mended := repaired(bytes(part)):
+                return (decoder or self._decoder).decode(mended)
             msg = f"{request_line(query)} answered 200 with text that is not valid JSON"
             raise AnswerError(msg, status=HTTPStatus.OK) from None
 
-    def _answer(self, query: Query) -> _Answer:
-        """Return an answer that was asked for early, or ask now."""
+    def _answer(self, query: Query) -> tuple[_Answer, bool]:
+        """Return an answer that was asked for early, or ask now; and whether it was early."""
         with self._early_lock:
             early = self._early.pop(query, None)
-        return self._get(query) if early is None else early.result()
+        return (self._get(query), False) if early is None else (early.result(), True)
 
     def _get(self, query: Query) -> _Answer:
         def told(error: FaultError, wait: float) -> None:
@@ -184,18 +242,28 @@ class Client:
     def _attempt(self, query: Query) -> _Answer:
         """Send one request, and once more if the credentials could be renewed."""
         reply = self.transport.send("GET", query.path, query.params)
+        if self.clocks is None and (qontos := date_of(reply.headers)) is not None:
+            self.clocks = Clocks(qontos, reply.at)
         if reply.status == HTTPStatus.UNAUTHORIZED and self.transport.renew(reply):
             reply = self.transport.send("GET", query.path, query.params)
         if reply.status != HTTPStatus.OK:
             raise error_of(query, reply)
         try:
-            answer = _parts.decode(reply.body)
-        except msgspec.ValidationError:
-            msg = f"{request_line(query)} answered JSON that is no object"
-            raise AnswerError(msg, status=HTTPStatus.OK) from None
+            answer = _parts_of(query, reply.body)
         except UNREADABLE:
-            raise not_json(query, reply) from None
+            mended = repaired(reply.body)
+            if mended is None:
+                raise not_json(query, reply) from None
+            answer = _parts_of(query, mended)
         if not self.proven:
             self.proven = True
             self.on_proven()
         return answer
+
+
+def _parts_of(query: Query, body: bytes) -> _Answer:
+    try:
+        return _parts.decode(body)
+    except msgspec.ValidationError:
+        msg = f"{request_line(query)} answered JSON that is no object"
+        raise AnswerError(msg, status=HTTPStatus.OK) from None

@@ -83,6 +83,11 @@ def middle(start: str, end: str) -> str:
     return whole_second(from_datetime(first + (to_datetime(end) - first) / 2))
 
 
+def seconds_between(start: str, end: str) -> float:
+    """Return the seconds from one uniform timestamp to another."""
+    return (to_datetime(end) - to_datetime(start)).total_seconds()
+
+
 def as_filter(instant: str) -> str:
     """Return the instant as a filter value, to the second.
 

@@ -1,12 +1,11 @@
-"""How fast and how often Qonto is asked: the rate limit, the waits, the number of tries."""
+"""How often Qonto is asked: the number of tries and the waits between them."""
 
 from __future__ import annotations
 
 import logging
 import random
-import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -19,40 +18,6 @@ _T = TypeVar("_T")
 
 _LONGEST_WAIT = 600.0
 """Seconds that a server can make a run wait for one attempt."""
-
-
-class RateLimit:
-    """Keeps the requests of this process within Qonto's limits per IP address, in advance.
-
-    Qonto's documentation allows 1,000 requests in 10 seconds and 10,000 in 10 minutes.
-
-    Args:
-        share: The part of both limits that this process may use, for example 0.9.
-    """
-
-    def __init__(self, share: float) -> None:
-        self._share = share
-        self._limiter: Any = None
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Return as soon as one more request is within the limits."""
-        with self._lock:
-            if self._limiter is None:
-                self._limiter = self._create()
-        self._limiter.try_acquire("qonto")
-
-    def _create(self) -> Any:
-        from pyrate_limiter import Limiter, Rate  # 0.1 s that discovery can do without
-
-        logging.getLogger("pyrate_limiter").setLevel(logging.WARNING)
-        return Limiter(
-            [
-                Rate(max(1, int(1_000 * self._share)), 10_000),
-                Rate(max(1, int(10_000 * self._share)), 600_000),
-            ],
-            buffer_ms=10,
-        )
 
 
 def waits() -> Generator[float, FaultError, None]:
@@ -110,7 +75,7 @@ def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
                     f"{error}. Gave up after {number} attempts; nothing is lost, the next run goes "
                     "on from the last state"
                 )
-                raise kind(msg, status=error.status, code=error.code) from None
+                raise type(error)(msg, status=error.status, code=error.code) from None
             wait = pauses.send(error)
             told(error, wait)
             _logger.warning(

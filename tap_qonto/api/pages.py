@@ -1,9 +1,10 @@
-"""What is asked of a list, and what comes back: queries, pages, rows."""
+"""What is asked and told: queries and the pages of rows that come back, requests to write."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from concurrent.futures import Future
 
 PER_PAGE = 100
@@ -24,6 +25,17 @@ class Query(NamedTuple):
     stream: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
+
+
+class Post(NamedTuple):
+    """One POST request, which may write."""
+
+    path: str
+    """Below the base URL."""
+    body: bytes
+    key: str = ""
+    """The idempotency key; empty where Qonto knows none."""
+    content_type: str = "application/json"
 
 
 def paged(query: Query, number: int, per_page: int = PER_PAGE) -> Query:
@@ -41,25 +53,42 @@ class LateRows(Sequence[Row]):
 
     Pages are fetched ahead of their turn. Until then the text that Qonto sent takes a fifth of the
     memory that its rows would, and rows that are used as soon as they have been made are still in
-    the processor's cache.
+    the processor's cache. The last row can be looked at without making the others: it says where
+    to go on reading.
 
     Args:
-        make: Returns the rows.
+        parts: What each row is made of.
+        make: Returns the row of a part. Is called once for each.
     """
 
-    def __init__(self, make: Callable[[], list[Row]]) -> None:
+    def __init__(self, parts: Sequence[Any], make: Callable[[Any], Row]) -> None:
+        self._parts = parts
         self._make = make
+
+    def changed(self, change: Callable[[Row], Row]) -> LateRows:
+        """Return the same rows, each changed when it is made."""
+        make = self._make
+        return LateRows(self._parts, lambda part: change(make(part)))
+
+    @cached_property
+    def _last(self) -> Row:
+        return self._make(self._parts[-1])
 
     @cached_property
     def _rows(self) -> list[Row]:
-        return self._make()
+        make = self._make
+        if "_last" not in vars(self):
+            return [make(part) for part in self._parts]
+        return [*(make(part) for part in self._parts[:-1]), self._last]
 
     @override
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._parts)
 
     @override
     def __getitem__(self, index: Any) -> Any:
+        if index == -1 and self._parts and "_rows" not in vars(self):
+            return self._last
         return self._rows[index]
 
     @override
@@ -79,6 +108,10 @@ class Page(NamedTuple):
     """How many rows match the query, if the answer says so."""
     full: bool = False
     """Whether the page holds as many rows as were asked for."""
+    size: int | None = None
+    """How many rows a page holds that is not the last one, if the answer says so."""
+    early: bool = False
+    """Whether it was fetched ahead of its turn, so that it may be much older than its reader."""
 
     @property
     def is_last(self) -> bool:
@@ -88,6 +121,34 @@ class Page(NamedTuple):
         """
         return not self.full if self.pages is None else self.number >= self.pages
 
+    def changed(self, change: Callable[[Row], Row]) -> Page:
+        """Return the same page, with each row changed when it is made."""
+        if isinstance(self.rows, LateRows):
+            return self._replace(rows=self.rows.changed(change))
+        return self._replace(rows=LateRows(self.rows, change))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the page holds fewer rows than its own counts promise."""
+        if self.pages is None:
+            return False
+        if self.number < self.pages:
+            return len(self.rows) < (self.size or self._least)
+        if self.total is None:
+            return False
+        if self.number == 1:
+            return len(self.rows) < self.total
+        return self.size is not None and len(self.rows) < self.total - (self.number - 1) * self.size
+
+    @property
+    def _least(self) -> int:
+        """The fewest rows with which so many pages can hold so many rows."""
+        return -(-self.total // self.pages) if self.total and self.pages else 1
+
+
+def _until_one_is_done(under_way: Collection[Future[Page]]) -> object:
+    return wait(under_way, return_when=FIRST_COMPLETED)
+
 
 class Pool(NamedTuple):
     """Where pages are fetched in the background."""
@@ -95,7 +156,11 @@ class Pool(NamedTuple):
     submit: Callable[..., Future[Page]]
     """Runs a function in the background, as an executor's `submit` does."""
     ahead: int
-    """How many pages of one list may be under way or waiting, which bounds the memory."""
+    """How many pages may be under way or waiting, which bounds the memory."""
+    at_once: int = 8
+    """How many pages can be under way at the same time."""
+    wait: Callable[[Collection[Future[Page]]], object] = _until_one_is_done
+    """Returns when at least one of several futures is done."""
 
     def fetch_in_order(self, fetch: Callable[[int], Page], last: int) -> Iterator[Page]:
         """Yield pages 2 to `last` in order, fetching some of them at the same time."""
@@ -103,7 +168,7 @@ class Pool(NamedTuple):
         under_way: deque[Future[Page]] = deque()
         try:
             while True:
-                for number in islice(numbers, self.ahead - len(under_way)):
+                for number in islice(numbers, 2 * self.at_once - len(under_way)):
                     under_way.append(self.submit(fetch, number))
                 if not under_way:
                     return

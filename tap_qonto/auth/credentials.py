@@ -144,16 +144,30 @@ def store_path(config: Mapping[str, Any]) -> Path:
         CredentialError: If the user has no home folder.
     """
     name = f"{_safe(config.get('client_id'))}@{_safe(config.get('organization_id'))}.json"
-    chosen = config.get("token_store")
+    return state_path(config.get("token_store"), name, "token_store")
+
+
+def state_path(chosen: str | None, name: str, setting: str) -> Path:
+    """Return a file that lasts from run to run.
+
+    Args:
+        chosen: A file, or a folder that exists or ends with a slash; None for the user's state
+            folder.
+        name: Name of the file in a folder.
+        setting: Name of the setting that chooses.
+
+    Raises:
+        CredentialError: If the user has no home folder.
+    """
     try:
         if chosen:
             path = Path(chosen).expanduser()
-            return path / name if str(chosen).endswith(("/", "\\")) or path.is_dir() else path
+            return path / name if chosen.endswith(("/", "\\")) or path.is_dir() else path
         from platformdirs import user_state_path
 
         return user_state_path("tap-qonto", appauthor=False) / name
     except RuntimeError as error:
-        msg = "The home folder is unknown: set token_store to a file that lasts from run to run."
+        msg = f"The home folder is unknown: set {setting} to a file that lasts from run to run."
         raise CredentialError(msg) from error
 
 

@@ -25,6 +25,7 @@ from tap_qonto.auth.callback import Callback
 from tap_qonto.auth.credentials import store_path
 from tap_qonto.auth.endpoint import TokenEndpoint
 from tap_qonto.auth.keys import STAGING_HEADER, TOKEN_URLS, sendable
+from tap_qonto.auth.scopes import WANTED
 from tap_qonto.auth.store import Stored, TokenStore, fingerprint
 
 if TYPE_CHECKING:
@@ -40,51 +41,12 @@ AUTHORIZE_URLS: Final = {
 """Where a person grants access, by environment."""
 
 
-SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "organization.read": (
-        "organization",
-        "bank_accounts",
-        "transactions",
-        "labels",
-        "memberships",
-        "beneficiaries",
-        "sepa_transfers",
-        "bulk_transfers",
-        "recurring_transfers",
-        "international_beneficiaries",
-        "statements",
-        "requests",
-    ),
-    "attachment.read": ("attachments",),
-    "card.read": ("cards",),
-    "cash_flow_category.read": ("cash_flow_categories",),
-    "client.read": ("clients",),
-    "client_invoices.read": ("client_invoices", "credit_notes", "quotes"),
-    "einvoicing.read": ("einvoicing_settings",),
-    "payment_link.read": ("payment_links", "payment_link_payments"),
-    "product.read": ("products",),
-    "sepa_direct_debit.read": (
-        "direct_debit_mandates",
-        "direct_debit_subscriptions",
-        "direct_debit_collections",
-    ),
-    "subscription.read": ("subscription",),
-    "supplier_invoice.read": ("supplier_invoices",),
-    "team.read": ("teams",),
-    "terminal.read": ("terminals",),
-}
-"""The scopes that are asked for, with the streams that need each.
-
-``webhook_subscriptions`` is missing on purpose: its scope ``webhook`` also lets its holder create
-subscriptions. ``--add-scope webhook`` asks for it.
-"""
-
-
 OFFLINE: Final = "offline_access"
 """The scope without which Qonto gives no refresh token (Qonto's documentation)."""
 
 
-_PREFIX = "TAP_QONTO_"
+_PREFIXES: Final = {"tap-qonto": "TAP_QONTO_", "target-qonto": "TARGET_QONTO_"}
+"""How the variables of a program's settings begin."""
 
 
 _PATIENCE = 300.0  # Seconds.
@@ -105,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     try:
-        _log_in(options, _settings())
+        _log_in(options, _settings(_PREFIXES[options.program]))
     except CredentialError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -118,13 +80,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tap-qonto-login",
-        description="Let tap-qonto read a company's Qonto account through OAuth: opens the "
-        "browser, then writes the token store. Every option may also be set as for the tap "
-        "(TAP_QONTO_CLIENT_ID, TAP_QONTO_TOKEN_STORE, ... or the same names in .env).",
+        description="Let tap-qonto read a company's Qonto account through OAuth, or target-qonto "
+        "write to it: opens the browser, then writes the token store. Every option may also be set "
+        "as for the program (TAP_QONTO_CLIENT_ID, TAP_QONTO_TOKEN_STORE, ... or the same names in "
+        ".env; TARGET_QONTO_CLIENT_ID, ... for the target).",
         epilog="Secrets are never options: they come from TAP_QONTO_CLIENT_SECRET and "
-        "TAP_QONTO_STAGING_TOKEN, or are asked for.",
+        "TAP_QONTO_STAGING_TOKEN (TARGET_QONTO_... for the target), or are asked for.",
     )
     add = parser.add_argument
+    add(
+        "--for",
+        dest="program",
+        choices=sorted(WANTED),
+        default="tap-qonto",
+        help="whose scopes to ask for, and whose settings to take (default: tap-qonto)",
+    )
     add("--client-id", help="of the OAuth application")
     add("--environment", choices=sorted(TOKEN_URLS), help="default: production")
     add("--organization-id", help="part of the default token store's name, as for the tap")
@@ -140,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scope",
         action="append",
         metavar="NAME",
-        help="ask for this scope instead of all read scopes; may be given several times",
+        help="ask for this scope instead of all that the program uses; may be given several times",
     )
     add(
         "--add-scope",
@@ -156,15 +126,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings() -> dict[str, str]:
-    """Return the tap's settings from the environment and, below it, the nearest ``.env``."""
+def _settings(prefix: str) -> dict[str, str]:
+    """Return a program's settings from the environment and, below it, the nearest ``.env``."""
     from dotenv import dotenv_values, find_dotenv
 
     variables = dotenv_values(find_dotenv(usecwd=True)) | os.environ
     return {
-        name.removeprefix(_PREFIX).lower(): value
+        name.removeprefix(prefix).lower(): value
         for name, value in variables.items()
-        if name.startswith(_PREFIX) and value
+        if name.startswith(prefix) and value
     }
 
 
@@ -177,14 +147,15 @@ def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
     if environment not in TOKEN_URLS:
         msg = f"There is nothing to log in to in the environment {environment}: use production."
         raise CredentialError(msg)
-    _ask_for_missing(settings, environment)
+    _ask_for_missing(settings, environment, _PREFIXES[options.program])
     token_url = settings.get("token_url") or TOKEN_URLS[environment]
     authorize_url = options.authorize_url or AUTHORIZE_URLS[environment]
     for name, url in (("--token-url", token_url), ("--authorize-url", authorize_url)):
         if not is_safe_url(url):
             msg = f"{name} must be an https:// address (http:// is accepted for this machine only)."
             raise CredentialError(msg)
-    scopes = dict.fromkeys([OFFLINE, *(options.scope or SCOPES), *options.add_scope])
+    wanted = WANTED[options.program]
+    scopes = dict.fromkeys([OFFLINE, *(options.scope or wanted), *options.add_scope])
     store = TokenStore(store_path(settings))
     with store.locked(_LOCK_TIMEOUT):
         # A store that cannot be written is found now, not after a person has logged in.
@@ -236,10 +207,10 @@ def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
                 seeds=seeds,
             )
         )
-    _report(store, tokens, tuple(scopes))
+    _report(store, tokens, options.program, tuple(scopes))
 
 
-def _ask_for_missing(settings: dict[str, str], environment: str) -> None:
+def _ask_for_missing(settings: dict[str, str], environment: str, prefix: str) -> None:
     """Ask a person for what no variable says.
 
     Raises:
@@ -250,7 +221,7 @@ def _ask_for_missing(settings: dict[str, str], environment: str) -> None:
         wanted["staging_token"] = "staging_token (of Qonto's developer portal; not shown): "  # noqa: S105 - a question
     missing = [name for name in wanted if not settings.get(name)]
     if missing and not sys.stdin.isatty():
-        names = " and ".join(_PREFIX + name.upper() for name in missing)
+        names = " and ".join(prefix + name.upper() for name in missing)
         msg = f"Set {names} (in the environment or in .env), or run this in a terminal."
         raise CredentialError(msg)
     # Asked only of somebody who is already typing: a public client has no secret to set.
@@ -317,16 +288,17 @@ def _exchange(endpoint: TokenEndpoint, form: Mapping[str, str]) -> Tokens:
     return tokens
 
 
-def _report(store: TokenStore, tokens: Tokens, asked: Sequence[str]) -> None:
-    _say(f"Done. The tokens are in {store.path}; the tap renews them from there.")
+def _report(store: TokenStore, tokens: Tokens, program: str, asked: Sequence[str]) -> None:
+    _say(f"Done. The tokens are in {store.path}; {program} renews them from there.")
     _say("It needs the same client_id (and client_secret), and no refresh_token.")
+    wanted = WANTED[program]
     for scope in asked if tokens.scopes else ():
-        if scope not in tokens.scopes and scope in SCOPES:
-            _say(f"Not granted: {scope}, without which these stay empty: {_streams(scope)}.")
-
-
-def _streams(scope: str) -> str:
-    return ", ".join(SCOPES[scope])
+        if scope not in tokens.scopes and scope in wanted:
+            streams = ", ".join(wanted[scope])
+            if program == "tap-qonto":
+                _say(f"Not granted: {scope}, without which these stay empty: {streams}.")
+            else:
+                _say(f"Not granted: {scope}, without which these cannot be sent: {streams}.")
 
 
 def _say(text: str) -> None:

@@ -2,20 +2,22 @@
 
 `world` is who exists and what was paid, named as the tap's streams are; `http` is how Qonto shows
 it: the rules of the API, a transport that answers a `requests` session inside the process, and
-the same application on a loopback port. Everything that others need is taken from here.
+the same application on a loopback port; `worlds` is how it behaves on bad days. Everything that
+others need is taken from here.
 
 What it does not imitate, so that nobody takes it for a specification:
 
-* Nothing can be written through HTTP: every method but GET answers 405 (OAuth's token endpoint
-  aside). The world changes only through `Company.put`, `change` and `remove`.
 * It knows the paths and parameters that this project asks for, and no others. Unknown parameters
   are always refused, although Qonto may well ignore them: a client that misspells a filter must
   notice.
 * No rate limit. A test that wants a 429 injects one through `Api.before`.
-* No scopes and no roles: a credential is valid or it is not. The resources that Qonto opens to
-  OAuth alone are the one distinction made.
+* No roles. A token has its scopes, and an API key gets what Qonto does not keep for OAuth.
+* A person's part is missing: no strong authentication can be passed (428 is the last word), and no
+  payee is added or trusted, no request approved through HTTP. Nothing is read from the documents
+  of supplier invoices; discounts and what only Italian invoices have are refused.
 * Where Qonto's answer is not known (are bounds inclusive, are several statuses honoured, is the
-  count capped at the ceiling) the behaviour is a parameter of `Api`, not a claim.
+  count capped at the ceiling, is a new transfer listed at once) the behaviour is a parameter of
+  `Api`, not a claim.
 * Balances, statements and totals of the generated history add up; they are not computed again
   when a test changes a row.
 * The invoices' PDFs carry a valid Factur-X XML but embed no fonts and no colour profile, which
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from tap_qonto.demo.http.api import Api
     from tap_qonto.demo.http.messages import FILES_URL, Request, Response
     from tap_qonto.demo.http.oauth import OAuth
+    from tap_qonto.demo.http.rules import Writing
     from tap_qonto.demo.http.server import DemoServer
     from tap_qonto.demo.http.transport import (
         DEMO_API_URL,
@@ -38,7 +41,10 @@ if TYPE_CHECKING:
         DEMO_TOKEN_URL,
         DemoAdapter,
     )
-    from tap_qonto.demo.world.company import COLLECTIONS, Company
+    from tap_qonto.demo.world.builders import COLLECTIONS
+    from tap_qonto.demo.world.company import Company
+    from tap_qonto.demo.world.errors import WorldFileError
+    from tap_qonto.demo.worlds import WORLDS
 
 __all__ = [
     "COLLECTIONS",
@@ -46,6 +52,7 @@ __all__ = [
     "DEMO_FILES_URL",
     "DEMO_TOKEN_URL",
     "FILES_URL",
+    "WORLDS",
     "Api",
     "Company",
     "DemoAdapter",
@@ -53,16 +60,21 @@ __all__ = [
     "OAuth",
     "Request",
     "Response",
+    "WorldFileError",
+    "Writing",
 ]
 
 _HOMES: Final = {
-    "COLLECTIONS": "world.company",
+    "COLLECTIONS": "world.builders",
     "Company": "world.company",
     "Api": "http.api",
     "FILES_URL": "http.messages",
     "Request": "http.messages",
     "Response": "http.messages",
     "OAuth": "http.oauth",
+    "Writing": "http.rules",
+    "WorldFileError": "world.errors",
+    "WORLDS": "worlds",
     "DemoServer": "http.server",
     "DEMO_API_URL": "http.transport",
     "DEMO_FILES_URL": "http.transport",

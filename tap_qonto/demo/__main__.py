@@ -6,8 +6,9 @@ import argparse
 import signal
 import sys
 import threading
+from dataclasses import fields
 
-from tap_qonto.demo import Api, Company, DemoServer, OAuth
+from tap_qonto.demo import WORLDS, Api, Company, DemoServer, OAuth, WorldFileError, Writing
 
 
 def _arguments() -> argparse.Namespace:
@@ -36,6 +37,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--client-id", default="demo-client", help="the OAuth application")
     parser.add_argument("--client-secret", default="demo-secret", help="and its secret")
     parser.add_argument("--refresh-token", help="a first refresh token that is valid now")
+    parser.add_argument(
+        "--world", choices=WORLDS, metavar="NAME", help="play one of the worlds of --list-worlds"
+    )
+    parser.add_argument("--list-worlds", action="store_true", help="say which there are, and end")
+    parser.add_argument("--scope", help="what OAuth's tokens may do (default: everything)")
+    parser.add_argument(
+        "--path", help="file that keeps what is written, for later runs and other processes"
+    )
+    writing = parser.add_argument_group(
+        "writing", "what Qonto's documents leave open about commands; times are in seconds"
+    )
+    for switch in fields(Writing):
+        name, default = f"--{switch.name.replace('_', '-')}", switch.default
+        shown = f"{switch.metadata['help']} (default: %(default)s)"
+        if isinstance(default, bool):
+            action = argparse.BooleanOptionalAction
+            writing.add_argument(name, action=action, default=default, help=shown)
+        else:
+            writing.add_argument(name, type=type(default), default=default, help=shown)
     arguments = parser.parse_args()
     if (arguments.login is None) != (arguments.secret_key is None):
         parser.error("--login and --secret-key go together")
@@ -45,23 +65,40 @@ def _arguments() -> argparse.Namespace:
 def main(application: type[Api] = Api) -> int:
     """Serve until SIGTERM or SIGINT; the first line of output is the base URL of the API."""
     arguments = _arguments()
-    company = Company(
-        arguments.organization,
-        transactions=arguments.transactions,
-        accounts=arguments.accounts,
-        receipt_bytes=arguments.receipt_bytes,
-    )
+    if arguments.list_worlds:
+        sys.stdout.writelines(f"{name:26}{world.about}\n" for name, world in WORLDS.items())
+        return 0
+    try:
+        company = Company(
+            arguments.organization,
+            transactions=arguments.transactions,
+            accounts=arguments.accounts,
+            receipt_bytes=arguments.receipt_bytes,
+            path=arguments.path,
+        )
+    except WorldFileError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     oauth = None
     if arguments.oauth or arguments.refresh_token is not None:
         oauth = OAuth(
             client_id=arguments.client_id,
             client_secret=arguments.client_secret,
             refresh_token=arguments.refresh_token,
+            **({} if arguments.scope is None else {"scope": arguments.scope}),
         )
     key = None if arguments.login is None else f"{arguments.login}:{arguments.secret_key}"
+    world = None if arguments.world is None else WORLDS[arguments.world]
     api = application(
-        company, authorization=key, staging_token=arguments.staging_token, oauth=oauth
+        company,
+        authorization=key,
+        staging_token=arguments.staging_token,
+        oauth=oauth,
+        writing=Writing(**{one.name: getattr(arguments, one.name) for one in fields(Writing)}),
+        **({} if world is None else world.options),
     )
+    if world is not None:
+        world.play(api)
     # Written before the first request, so that none waits for it.
     company.total("transactions")
     ended = threading.Event()

@@ -317,6 +317,7 @@ def _row(document: Document, told: Row, copy: _Copy, signed: _Copy | None) -> Ro
     sealed = told.get("probative_attachment")
     if isinstance(sealed, dict):
         row["probative_attachment_status"] = sealed.get("status")
+        row["probative_attachment"] = dict(sealed)  # cleaning the row takes the link out of it
     if document.sealed:
         row["probative_status"] = signed and signed.status
         row["probative_path"] = signed and signed.uri

@@ -42,7 +42,30 @@ def bookmarks_of(state: Any, streams: Mapping[str, Stream], latest: str) -> dict
             _logger.warning("The state knows a stream %r, which does not exist; ignored", name)
         else:
             _check_bookmark(streams[name], bookmark, latest)
+            if len(parts := bookmark.get("partitions", [])) > 1:
+                bookmark["partitions"] = _without_twins(name, parts)
     return bookmarks
+
+
+def _without_twins(stream: str, partitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return partitions of which none is named twice: of two, the one that has read less."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in partitions:
+        name = repr(sorted(part["context"].items()))
+        earlier = min(found.get(name, part), part, key=_reached)
+        found[name] = earlier
+    if len(found) < len(partitions):
+        _logger.warning(
+            "The state of %s names %d partition(s) more than once; the earlier bookmark counts",
+            stream,
+            len(partitions) - len(found),
+        )
+    return list(found.values())
+
+
+def _reached(part: dict[str, Any]) -> str:
+    value = part.get("replication_key_value")
+    return uniform(value) if value else ""
 
 
 def _raw_bookmarks(state: Any) -> dict[str, Any]:
@@ -113,6 +136,9 @@ def _check_bookmark(stream: Stream, bookmark: Any, latest: str) -> None:
             if name in part:
                 _check_instant(stream.name, part[name], latest)
 
+
+OWNER = "organization_id"
+"""Key of a state beside the bookmarks: the organization that it is of."""
 
 INTERRUPTED = "reading_until"
 """Key of a bookmark whose run has not come to its end: the last instant which that run reads."""

@@ -1,261 +1,304 @@
-"""Reading lists without losing a row, whatever changes meanwhile.
+"""Reading a list by value: every row of a window, whatever changes meanwhile.
 
 Everything here is pure: a function that fetches one page goes in, rows come out; no HTTP, no
-clock. Rows are dicts with an ``id`` and a sort key in the uniform form of `tap_qonto.instants`.
+clock, no log. Rows are dicts with an ``id`` and a sort key in the uniform form of
+`tap_qonto.api.instants`.
 
-A list that can be sorted and filtered by one key is read *by value* (`read_window`). Its window
-ends before the run began, so a row that changes during the run can only leave the window, and
-nothing enters it. Two things follow:
+The window ends before the run began, so a row that changes during the run can only leave it. Even
+so, no page but the first of a query can be trusted. While one row leaves and another, with an
+earlier key, becomes visible late, the count stays and a third row moves from a page still to come
+to one that has been read; and servers put rows with equal keys into another order at each request.
+So every question is for *page 1 from the last value on*: what leaves or joins behind that value
+moves nothing in front of it.
 
-* Pages can be fetched in parallel. A page whose answer counts as many rows as page 1 did is an
-  exact slice of the same list; as soon as one counts differently, reading starts again at the
-  last value emitted.
-* Pages read one after the other from the last to the first lose nothing, whatever leaves: a row
-  only ever moves towards the pages still to come. This is how a second with more than a page of
-  rows is read when the list does not hold still.
-
-A window with more rows than Qonto lists is halved in time. Nobody knows whether Qonto's bounds
-are inclusive, or to which unit they are rounded; so whatever is read anew starts a second early,
-and rows already emitted with the same id and key are dropped.
+* Nobody knows whether Qonto's bounds are inclusive, or to which unit they are rounded. What is
+  read anew starts a second early, and rows already emitted with the same id and key are dropped.
+* The window is cut in time into segments, which are read side by side and emitted in order. The
+  first answer of a segment brings its count and its first rows, so a cut costs little, and a
+  segment that counts too many is cut again. Counts decide what is asked next, never what is
+  complete.
+* A second with more rows than a page has no value to go on from. It is read page by page, from
+  the last to the first, until all have been seen (`Block`).
 """
 
 from __future__ import annotations
 
-import heapq
-from typing import TYPE_CHECKING, NamedTuple
+from collections import deque
+from math import ceil, sqrt
+from typing import TYPE_CHECKING
 
 from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError, UnsortedError
-from tap_qonto.api.instants import FLOOR, middle, shift, whole_second
+from tap_qonto.api.instants import middle, seconds_between, shift, whole_second
+from tap_qonto.reading.block import CEILING, Block, Bounds, Listing, restart
+from tap_qonto.reading.desk import Segment
+from tap_qonto.reading.order import New
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator
 
-    from tap_qonto.api.pages import Page, Pool, Row
+    from tap_qonto.api.pages import Page, Row
+    from tap_qonto.reading.block import Fetch
+    from tap_qonto.reading.desk import Desk, Steps
 
+SHORTEST = 2.5
+"""Pages that a segment should hold at least: its last question seldom gets a whole page."""
 
-CEILING = 10_000
-"""Rows that Qonto lists for one query; a query that matches more is refused beyond them."""
-
-
-class Bounds(NamedTuple):
-    """What rows are asked for: keys from `start` to `end`, in the uniform form; None is open."""
-
-    start: str | None
-    end: str | None
+LONG_AGO = "1970-01-01T00:00:00.000000Z"
+"""Before any key, as far as anybody knows."""
 
 
 def read_window(  # noqa: PLR0913 - each argument is an independent fact about the list
-    fetch: Callable[[int, Bounds], Page],
+    fetch: Fetch,
     window: Bounds,
     *,
     key: str,
-    pool: Pool,
+    desk: Desk,
     endless: bool = False,
+    present: str | None = None,
+    oldest: str = LONG_AGO,
     ceiling: int = CEILING,
     on_count: Callable[[int], None] = lambda _count: None,
-) -> Iterator[Row]:
-    """Yield every row of a window in ascending order of its key.
+    pause: Callable[[int], None] = lambda _tries: None,
+) -> WindowReading:
+    """Return every row of a window in ascending order of its key.
 
     A row that changes while the window is read may be missing (it has left the window, and the
-    next run finds it) or appear as it was before. Every other row appears exactly once.
+    next run finds it) or appear as it was before. Every other row appears exactly once. Reading
+    begins at once, as far as the desk has places.
 
     Args:
         fetch: Returns one page of the rows between two bounds, sorted ascending by the key. May
-            raise `PastTheEndError` and `CeilingError`.
-        window: First and last key. The end must lie in the past.
+            raise `PastTheEndError` and `CeilingError`. Is called on the desk's threads.
+        window: First and last key. The end must lie in the past, or be open where something else
+            keeps new rows out.
         key: Name of the sort key. Rows without a value are emitted where they stand.
-        pool: Fetches the pages.
-        endless: The endpoint cannot filter by the end. New rows then enter during the read and
-            counts prove nothing, so every page is read as the first one from the last value.
+        desk: Asks the questions.
+        endless: The endpoint cannot filter by the end.
+        present: Where most keys end, if the window is open at its end; uniform.
+        oldest: The earliest key that there can be, if the window is open at its start; uniform.
         ceiling: Rows that the server lists for one query.
-        on_count: Is told how many rows the window has in all, whenever that becomes known.
+        on_count: Is told how many rows the window has in all, once that is known.
+        pause: Is called before a page is asked for again that was not whole, with the number of
+            times it has been asked for, on the desk's threads.
 
     Raises:
-        ListError: If more rows than the ceiling share one second, if the server does not sort, or
-            if the pages do not hold the rows that their answers count.
+        ListError: While rows are taken: if more rows than the ceiling share one second, if the
+            server does not sort, or if it keeps sending fewer rows than it counts.
     """
-    memory = _Memory(key, window)
-    ends = [window.end]
-    while ends:
-        bounds = Bounds(memory.restart(), None if endless else ends[-1])
-        emitted = memory.emitted
-        complete = False
-        try:
-            first = fetch(1, bounds)
-            if len(ends) == 1 and first.total is not None and first.total != ceiling:
-                on_count(memory.emitted + first.total)
-            yield from memory.new(first.rows)
-            if endless or first.is_last:
-                complete = first.is_last or memory.is_beyond(first.rows)
-            elif (first.total or 0) < ceiling:
-                complete = yield from _pages_that_agree(first, fetch, bounds, memory, pool)
-            else:
-                raise CeilingError  # noqa: TRY301 - the count may be capped, so it proves nothing
-        except PastTheEndError:
-            complete = True
-        except CeilingError:
-            start = memory.reached or FLOOR
-            if half := _halfway(start, bounds.end):
-                ends.append(half)
-            else:
-                yield from memory.new(_just_full(fetch, bounds, key, start, ceiling))
-                memory.close(ends.pop())
-            continue
-        if complete:
-            memory.close(ends.pop())
-        elif memory.emitted == emitted:
-            # A second with more rows than a page holds, in a list that does not hold still.
-            until = _next_second(memory.reached, bounds.end)
-            yield from memory.new(_backwards(fetch, Bounds(bounds.start, until), key))
-            memory.close(ends.pop() if endless else until)
+    listing = Listing(fetch, key, endless=endless, ceiling=ceiling, pause=pause)
+    span = Bounds(window.start or oldest, window.end or present)
+    return WindowReading(listing, window, span, desk, on_count)
 
 
-def _pages_that_agree(
-    first: Page,
-    fetch: Callable[[int, Bounds], Page],
-    bounds: Bounds,
-    memory: _Memory,
-    pool: Pool,
-) -> Generator[Row, None, bool]:
-    """Yield the new rows of page 2 and on; return whether the list held still to the end."""
-    held = len(first.rows)
-    try:
-        for page in pool.fetch_in_order(lambda number: fetch(number, bounds), first.pages or 1):
-            if page.total != first.total:
-                return False
-            held += len(page.rows)
-            yield from memory.new(page.rows)
-    except PastTheEndError:
-        return False
-    if first.total is not None and held != first.total:
-        msg = f"Qonto's answers count {first.total} rows, but their pages hold {held}; run again"
-        raise ListError(msg)
-    return True
+class _Stretch(Segment):
+    """A part of a window, from `at`, up to which it has been read, to before `end`."""
+
+    def __init__(self, start: str | None, end: str | None) -> None:
+        super().__init__()
+        self.start = start
+        self.at = start
+        self.end = end
 
 
-def _backwards(fetch: Callable[[int, Bounds], Page], bounds: Bounds, key: str) -> list[Row]:
-    """Return the rows of a small window, read from its last page to its first."""
-    rows: list[Row] = []
-    for number in range(fetch(1, bounds).pages or 1, 0, -1):
-        try:
-            rows += fetch(number, bounds).rows
-        except PastTheEndError:
-            continue
-    rows.sort(key=lambda row: row.get(key) or "")
-    return rows
+class WindowReading:
+    """The rows of one window, each once, in order; see `read_window`."""
 
-
-def _halfway(start: str, end: str | None) -> str | None:
-    """Return the second in the middle of a window; None if it has no middle."""
-    half = middle(start, end) if end else start
-    return half if half > shift(whole_second(start), 0.5) else None
-
-
-def _just_full(
-    fetch: Callable[[int, Bounds], Page], bounds: Bounds, key: str, start: str, ceiling: int
-) -> list[Row]:
-    """Return the rows of a window too short to split, if they are no more than Qonto lists.
-
-    A count at the ceiling may be exact or capped; only the page after the last one tells.
-    """
-    try:
-        first = fetch(1, bounds)
-        if first.total == ceiling:
-            fetch((first.pages or 1) + 1, bounds)
-    except PastTheEndError:
-        return _backwards(fetch, bounds, key)
-    except CeilingError:
-        pass
-    msg = (
-        f"more than {ceiling} rows share the second {start[:19]}Z. Qonto lists no more than that "
-        "for one query and cannot be asked for less than a second. Nothing was skipped: the "
-        "bookmark stays before them. Ask Qonto's support, or set a start_date after them"
-    )
-    raise ListError(msg)
-
-
-def _next_second(reached: str | None, end: str | None) -> str | None:
-    return end if reached is None or end is None else min(end, shift(whole_second(reached), 1))
-
-
-def restart(key: str | None) -> str | None:
-    """Return the bound to ask for so that no reading of it leaves out a row with this key."""
-    return None if key is None else shift(whole_second(key), -1)
-
-
-class _Memory:
-    """What has been emitted of a window, as far back as it can come again."""
-
-    def __init__(self, key: str, window: Bounds) -> None:
-        self.reached: str | None = None
-        """The latest key up to which the window is complete."""
-        self.emitted = 0
-        self._key = key
+    def __init__(
+        self,
+        listing: Listing,
+        window: Bounds,
+        span: Bounds,
+        desk: Desk,
+        on_count: Callable[[int], None],
+    ) -> None:
+        self._list = listing
         self._window = window
-        self._seen: dict[str, str] = {}
-        self._lower = window.start or ""
-        self._previous = ""
+        self._desk = desk
+        self._span = span
+        self._on_count: Callable[[int], None] | None = on_count
+        self.segments: deque[_Stretch] = deque()
+        self._rows = self._take()
+        self._begin(_Stretch(window.start, None), 0)
+        desk.enter(self)
 
-    def restart(self) -> str | None:
-        """Return where to ask from, a second early; what follows must be in order from there."""
-        self._previous = ""
-        early = restart(self.reached or self._window.start)
-        self._lower = max(early or "", self._window.start or "")
-        return early
+    def __iter__(self) -> Iterator[Row]:
+        """Return itself."""
+        return self
 
-    def close(self, end: str | None) -> None:
-        """Note that everything up to the end of a window has been read."""
-        if end is not None and (self.reached is None or end > self.reached):
-            self.reached = end
-            self._forget()
+    def __next__(self) -> Row:
+        """Return the next row."""
+        return next(self._rows)
 
-    def is_beyond(self, rows: Sequence[Row]) -> bool:
-        """Return whether a page ends after the window does."""
-        at = rows[-1].get(self._key) if rows else None
-        return bool(at and self._window.end and at > self._window.end)
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._rows.close()
+        self._desk.leave(self)
 
-    def new(self, rows: Iterable[Row]) -> list[Row]:
-        """Return the rows that lie in the window and have not been emitted."""
-        key, seen, end = self._key, self._seen, self._window.end
-        new: list[Row] = []
-        counted = 0
-        for row in rows:
-            at = row.get(key)
-            if at is None:
-                new.append(row)
+    def _take(self) -> Generator[Row, None, None]:
+        new = New(self._list.key, self._window)
+        try:
+            while self.segments:
+                first = self.segments[0]
+                self._desk.serve(first)
+                if first.pages:
+                    early, rows = first.pages.pop(0)
+                    start = max(early or "", first.start or "")
+                    yield from new.of(rows, Bounds(start, first.end))
+                elif first.error:
+                    raise first.error
+                else:
+                    self.segments.popleft()
+                    new.forget()
+        finally:
+            self._desk.leave(self)
+
+    def _begin(self, stretch: _Stretch, position: int) -> None:
+        self.segments.insert(position, stretch)
+        stretch.begin(self._read(stretch))
+
+    def _read(self, stretch: _Stretch) -> Steps:
+        """Ask for page 1 from the last value on until the stretch has come to its end."""
+        while True:
+            early = restart(stretch.at)
+            try:
+                page = yield from self._list.page(1, Bounds(early, self._until(stretch.end)))
+            except PastTheEndError:
+                return
+            except CeilingError:
+                # Some servers may refuse the first page too. Less can only be asked for in time.
+                self._halve(stretch)
                 continue
-            if at < self._lower or (end is not None and at > end) or seen.get(row["id"]) == at:
-                continue
-            if at < self._previous:
-                msg = f"Qonto was asked for rows sorted by {key}, but sent them in another order"
+            self._tell(page)
+            stretch.pages.append((early, page.rows))
+            last = self._list.last_key(page.rows)
+            if page.is_last or self._is_beyond(last, stretch):
+                return
+            if last is None:
+                msg = f"Qonto sent a whole page of rows without {self._list.key}, which sorts them"
+                raise ListError(msg)
+            if early is None or whole_second(last) > shift(early, 1):
+                stretch.at = last
+                self._cut(stretch, page)
+            elif last < early:
+                msg = f"Qonto was asked for rows by {self._list.key}, but sent earlier ones"
                 raise UnsortedError(msg)
-            self._previous = at
-            seen[row["id"]] = at
-            counted += 1
-            new.append(row)
-        if self._previous and (self.reached is None or self._previous > self.reached):
-            self.reached = self._previous
-        self.emitted += counted
-        self._forget()
-        return new
+            else:
+                yield from self._read_block(stretch, early, last)
+                if self._is_beyond(stretch.at, stretch):
+                    return
 
-    def _forget(self) -> None:
-        """Forget the rows that no restart can bring back."""
-        if self.reached is not None:
-            horizon = shift(whole_second(self.reached), -1)
-            self._seen = {row: at for row, at in self._seen.items() if at >= horizon}
+    def _until(self, end: str | None) -> str | None:
+        """Return the bound to ask for so that nothing before the end is left out."""
+        last = self._window.end
+        return end if last is None else min(end or last, last)
+
+    def _is_beyond(self, key: str | None, stretch: _Stretch) -> bool:
+        """Return whether everything before this key is all that a stretch can hold."""
+        if key is None:
+            return False
+        if stretch.end is not None and key >= stretch.end:
+            return True
+        return self._window.end is not None and key > self._window.end
+
+    def _tell(self, page: Page) -> None:
+        """Tell the count of the first answer, unless it may be capped."""
+        if self._on_count and page.total is not None and page.total != self._list.ceiling:
+            self._on_count(page.total)
+        self._on_count = None
+
+    def _cut(self, stretch: _Stretch, page: Page) -> None:
+        """Cut what is left of a stretch, if that is much, into parts that are read beside it."""
+        if self._list.endless or stretch.at is None:
+            return
+        end = stretch.end or self._span.end
+        held = len(page.rows)
+        left = (page.pages or 1) * held if page.total is None else page.total
+        parts = min(
+            best_parts(left - held, held, self._desk.places), self._longest(stretch.at, end)
+        )
+        if end is None or parts <= 1:
+            return
+        step = seconds_between(stretch.at, end) / parts
+        cuts = [whole_second(shift(stretch.at, step * number)) for number in range(1, parts)]
+        position = self.segments.index(stretch) + 1
+        ends = [*cuts[1:], stretch.end]
+        stretch.end = cuts[0]
+        for offset, (start, until) in enumerate(zip(cuts, ends, strict=True)):
+            self._begin(_Stretch(start, until), position + offset)
+
+    @staticmethod
+    def _longest(start: str, end: str | None) -> int:
+        """Return into how many parts of some seconds a time can be cut."""
+        return 0 if end is None else int(seconds_between(start, end) / 4)
+
+    def _halve(self, stretch: _Stretch) -> None:
+        """Leave the later half of a stretch to another one.
+
+        Raises:
+            ListError: If it is too short for that.
+        """
+        low, end = stretch.at or self._span.start or LONG_AGO, stretch.end or self._span.end
+        half = middle(low, end) if end else low
+        if self._list.endless:
+            msg = (
+                f"Qonto lists no more than {self._list.ceiling} rows for one query, more than that "
+                f"follow {low[:19]}Z, and they cannot be asked for in parts. Set a start_date"
+            )
+            raise ListError(msg)
+        if half <= shift(whole_second(low), 0.5):
+            raise self._too_many(low)
+        later = _Stretch(half, stretch.end)
+        stretch.end = half
+        self._begin(later, self.segments.index(stretch) + 1)
+
+    def _too_many(self, key: str) -> ListError:
+        return ListError(
+            f"more than {self._list.ceiling} rows share the second {key[:19]}Z. Qonto lists no "
+            "more than that for one query and cannot be asked for less than a second. Nothing was "
+            "skipped: the bookmark stays before them. Ask Qonto's support, or set a start_date "
+            "after them"
+        )
+
+    def _read_block(self, stretch: _Stretch, early: str, last: str) -> Steps:
+        """Read the seconds in which a page ends where it began.
+
+        With the second after them, so that what follows may start a second early without meeting
+        the big one again; without, if that would be more than the server lists.
+        """
+        for seconds in (3, 2):
+            until = shift(early, seconds)
+            bounds = Bounds(early, self._until(min(until, stretch.end or until)))
+            block = Block(self._list, bounds, until)
+            try:
+                yield from block.read()
+            except CeilingError:
+                continue
+            stretch.pages.append((early, block.rows))
+            stretch.at = until
+            return
+        raise self._too_many(last)
 
 
-def merge(sequences: Sequence[Iterator[Row]], *, key: str) -> Iterator[Row]:
-    """Yield the rows of several ascending sequences as one, each row and key once."""
-    if len(sequences) == 1:
-        yield from sequences[0]
-        return
-    now, here = "", set[str]()
-    for row in heapq.merge(*sequences, key=lambda row: row.get(key) or ""):
-        at = row.get(key) or ""
-        if at != now:
-            now, here = at, set()
-        if row["id"] not in here:
-            here.add(row["id"])
-            yield row
+def best_parts(rows: int, page: int, places: int) -> int:
+    """Return into how many parts to cut rows, so that few questions follow each other.
+
+    Rows are not spread evenly, so some parts get more than others; and each question repeats a
+    row. Rows that are far too many for that are cut again and again.
+
+    Args:
+        rows: How many rows there are.
+        page: How many a page holds.
+        places: How many questions can be under way at the same time.
+    """
+    if rows > 4 * places * page:
+        return places
+    best, cost = 1, float("inf")
+    for parts in range(1, places + 1):
+        share = rows / parts
+        if parts > 1 and share < SHORTEST * page:
+            break
+        questions = ceil((share + sqrt(share)) / max(page - 1, 1))
+        # Half a question more in all is a fair price for one less to wait for.
+        if (now := (parts + 0.5) * questions) <= cost:
+            best, cost = parts, now
+    return best

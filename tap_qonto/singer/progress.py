@@ -52,6 +52,8 @@ class Progress(Counter):
         self._spoken = self._started - every + min(1.0, every)
         self._look = 1
         self._expected: dict[object, int] = {}
+        self.unfinished = False
+        """Whether some of the stream's rows could not be had."""
 
     def expect(self, sequence: object, rows: int) -> None:
         """Note how many rows one of the stream's lists has in all, once that is known."""
@@ -96,7 +98,7 @@ class Progress(Counter):
             return
         seconds = self._stopwatch() - self._started
         rows = f"{self.value:,} row{'' if self.value == 1 else 's'}"
-        end = "" if exc_type is None else ", not finished"
+        end = ", not finished" if exc_type or self.unfinished else ""
         _logger.info("%s: %s in %.1f s%s", self._stream, rows, seconds, end)
 
 

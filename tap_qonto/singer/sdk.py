@@ -1,40 +1,34 @@
 """Where this project differs from the Singer SDK, each override with its reason.
 
-No other file knows a private or undocumented name of the SDK. Written for 0.54.9. When the pin
-moves: read this file beside the SDK's changelog and run ``pytest tests/singer``, which has a test
-for every seam.
+This file is about the tap, ``sdk_target`` about the target, ``sdk_plugin`` about both. No other
+file knows a private or undocumented name of the SDK. Written for 0.54.9. When the pin moves: read
+the three beside the SDK's changelog and run ``pytest tests/singer``, which has a test for every
+seam.
 """
 
 from __future__ import annotations
 
 import gc
 import logging
-from copy import deepcopy
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
-from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.plugin_base import PluginBase, _ConfigInput
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_qonto.api.errors import OutputError, StoppedError
-from tap_qonto.api.redaction import protect
-from tap_qonto.machine import Machine
-from tap_qonto.singer.endings import one_sentence
-from tap_qonto.singer.environment import read_env_file, settings_of
 from tap_qonto.singer.flattening import fitting
-from tap_qonto.singer.inputs import json_file, json_input, json_object
+from tap_qonto.singer.inputs import json_input
 from tap_qonto.singer.messages import MessageWriter, written
 from tap_qonto.singer.progress import Progress, Silent
-from tap_qonto.singer.quiet import quieten
+from tap_qonto.singer.sdk_plugin import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from types import FrameType
 
     import click
@@ -43,95 +37,8 @@ if TYPE_CHECKING:
 
     from tap_qonto.api.pages import Row
 
-ConfigInput = _ConfigInput
-"""What ``--config`` hands to `invoke`; the only private name that leaves this file."""
-
-_OBJECTS_BETWEEN_COLLECTIONS = 20_000
-
 _COLUMN = len(("properties", "name"))
 """Length of a breadcrumb that leads to a column."""
-
-
-class SdkPlugin(PluginBase):
-    """What the tap and the target have in common: settings checked by us, one sentence per error.
-
-    Args:
-        config: The settings.
-        options: What else the SDK's constructor takes.
-    """
-
-    machine: ClassVar[Machine] = Machine()
-    """Clock, patience and limits of every run; a test gives another one to a subclass."""
-
-    def __init__(self, *, config: Any = None, **options: Any) -> None:
-        if isinstance(config, dict):
-            # A name without a value, as .env files have them, means that it is not set.
-            config = {name: value for name, value in config.items() if value not in ("", None)}
-        quieten(self.name)
-        super().__init__(config=config, **options)
-
-    def prepared(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-        """Return settings whose form is put right before they are checked.
-
-        Args:
-            config: The settings as they were given.
-            known: Name and JSON Schema of every setting, those of the SDK included.
-        """
-        raise NotImplementedError
-
-    def faults(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
-        """Return a sentence for each thing about the settings that cannot work."""
-        raise NotImplementedError
-
-    def secrets(self) -> frozenset[str]:
-        """Return what must never be written anywhere: the values of secret settings."""
-        settings = self.config_jsonschema["properties"].items()
-        configured = [self._config.get(name) for name, kind in settings if kind.get("secret")]
-        return frozenset(text for value in configured for text in _texts(value))
-
-    @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # The SDK's own checks quote values, which may be secrets in the wrong place.
-        protect(self.secrets)
-        schema = self._known_settings()
-        known = schema["properties"]
-        self._config.update(self.prepared(self._config, known))
-        for name, setting in known.items():
-            if "default" in setting and name not in self._config:
-                self._config[name] = setting["default"]
-        errors = self.faults(self._config, known)
-        if errors and raise_errors:
-            raise ConfigValidationError("; ".join(errors), errors=errors, schema=schema)
-        return errors
-
-    @classmethod
-    @override
-    def cb_config(
-        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
-    ) -> ConfigInput:
-        # The SDK ends with a traceback over a file that is missing or no JSON.
-        with one_sentence(cls.name, cls.machine.exit):
-            merged = ConfigInput()
-            for source in value:
-                if source == "ENV":
-                    continue
-                if source.lstrip().startswith("{"):
-                    merged.config |= json_object(source, "The configuration given to --config")
-                else:
-                    merged.config |= json_file(source, "--config")
-            if "ENV" in value:
-                # The SDK reads another folder's .env, and ends with a traceback over empty values.
-                read_env_file()
-                prefix = f"{cls.name.upper().replace('-', '_')}_"
-                merged.config |= settings_of(prefix, cls._known_settings()["properties"])
-            return merged
-
-    @classmethod
-    def _known_settings(cls) -> dict[str, Any]:
-        """Return the schema of all settings; the SDK would extend that of the class in place."""
-        schema = deepcopy(cls.config_jsonschema)
-        cls.append_builtin_config(schema)
-        return schema
 
 
 class SdkTap(SdkPlugin, Tap):
@@ -148,6 +55,13 @@ class SdkTap(SdkPlugin, Tap):
 
     # Hooks
 
+    def begin(self) -> None:
+        """Check what can be checked only by asking, before the first stream is read.
+
+        Raises:
+            SentenceError: If the run makes no sense.
+        """
+
     def leave(self) -> None:
         """Stop what goes on in the background, before anything may have to wait for the target."""
 
@@ -161,11 +75,55 @@ class SdkTap(SdkPlugin, Tap):
     def close(self) -> None:
         """Let go of everything, however the run ended."""
 
+    def in_order(self) -> Iterable[Stream]:
+        """Return the streams in the order in which they are read."""
+        return self.streams.values()
+
+    def on_failure(self, stream: Stream, error: Exception) -> None:  # noqa: ARG002 - for overrides
+        """Note that a stream has failed, so that the others are read all the same.
+
+        Raises:
+            Exception: The error itself, if the run cannot go on without what is missing.
+        """
+        raise error
+
     # The SDK
+
+    def _read_all(self) -> None:
+        # In place of `sync_all`, which goes by the alphabet and ends with the first failure.
+        self._reset_state_progress_markers()
+        self._set_compatible_replication_methods()
+        if self.state:
+            self.state_writer.write_state(self.state)
+        for stream in self.in_order():
+            if stream.parent_stream_type:
+                continue  # is read row by row of its parent
+            if not stream.selected and not stream.has_selected_descendents:
+                self.logger.debug("%s: not selected", stream.name)
+                continue
+            try:
+                stream.sync()
+            except Exception as error:  # noqa: BLE001 - the hook raises what it does not know
+                self.on_failure(stream, error)
+            finally:
+                for one in (stream, *stream.child_streams):
+                    if isinstance(one, SdkStream):
+                        one.report()
+            stream.finalize_state_progress_markers()
+        for stream in self.streams.values():
+            stream.log_sync_costs()
 
     @override
     def setup_mapper(self) -> None:
         super().setup_mapper()
+        # A stream that is mapped to nothing would be read for nobody, and its bookmark would move.
+        for stream in self.streams.values():
+            maps = self.mapper.stream_maps.get(stream.name, ())
+            mapped = maps and all(isinstance(one, RemoveRecordTransform) for one in maps)
+            if stream.selected and mapped:
+                # Rows that no map lets through have no children either.
+                for one in (stream, *stream.child_streams):
+                    one.selected = False
         # The SDK maps a deselected stream to no columns at all, and then test runs select it.
         for stream in self.streams.values():
             if not stream.selected:
@@ -187,13 +145,13 @@ class SdkTap(SdkPlugin, Tap):
     @classmethod
     @override
     def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
-        with one_sentence(cls.name, cls.machine.exit), written():
+        with cls.one_sentence(), written():
             super().cb_discover(ctx, param, value)
 
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        with one_sentence(cls.name, cls.machine.exit):
+        with cls.one_sentence():
             super().cb_test(ctx, param, value)
 
     @classmethod
@@ -208,7 +166,7 @@ class SdkTap(SdkPlugin, Tap):
         catalog: IO[str] | None = None,
     ) -> None:
         config = config or ConfigInput()
-        with one_sentence(cls.name, cls.machine.exit):
+        with cls.one_sentence():
             if about:
                 with written():
                     cls.print_about(about_format)
@@ -221,14 +179,15 @@ class SdkTap(SdkPlugin, Tap):
             )
             # Rows are many objects and no cycles: looking for those costs a tenth of the run.
             gc.freeze()
-            gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+            gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
             tap.run()
 
     def run(self) -> None:
         """Sync all selected streams, and leave the last safe state behind however it ends."""
         try:
             try:
-                self.sync_all()
+                self.begin()
+                self._read_all()
             finally:
                 self.leave()
             self.conclude()
@@ -298,6 +257,9 @@ class SdkStream(Stream):
             return state
         partitions = (part for part in state.get("partitions", ()) if part["context"] == context)
         return next(partitions, {})
+
+    def report(self) -> None:
+        """Say at the end of the stream what was odd about its rows."""
 
     def write_children(self, _context: types.Context | None) -> bool:
         """Write what belongs to a row before the row; return whether that was all there is."""
@@ -428,12 +390,3 @@ class SdkStream(Stream):
     @property
     def _hidden(self) -> list[tuple[str, ...]]:
         return [path for path, selected in self.mask.items() if path and not selected]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a setting, which may be of any type before it has been checked."""
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)

@@ -18,15 +18,18 @@ from typing_extensions import override
 from tap_qonto import schemas
 from tap_qonto.api.errors import (
     CeilingError,
-    ListError,
+    FaultError,
     NotReadableError,
+    SentenceError,
     UnauthorizedError,
+    UnsortedError,
 )
 from tap_qonto.api.instants import FLOOR, shift, uniform
-from tap_qonto.api.pages import PER_PAGE, LateRows, Query
+from tap_qonto.api.pages import PER_PAGE, Query
+from tap_qonto.reading.findings import Findings, TellingRow
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
-from tap_qonto.reading.state import INTERRUPTED, Bookmark
+from tap_qonto.reading.state import INTERRUPTED, OWNER, Bookmark
 from tap_qonto.singer.sdk import SdkStream
 
 if TYPE_CHECKING:
@@ -59,6 +62,13 @@ class Companion(Protocol):
         """Write the documents of the row whose turn it is."""
 
 
+_HOPELESS = 2
+"""Partitions in a row that six attempts could not have, after which the others are left alone."""
+
+_HOPELESS_CHILD = 1
+"""The same for rows of a parent, of which there may be thousands."""
+
+
 class QontoStream(SdkStream):
     """Rows of one endpoint.
 
@@ -72,6 +82,8 @@ class QontoStream(SdkStream):
     envelope: ClassVar[str] = ""
     scope: ClassVar[str] = "organization.read"
     oauth_only: ClassVar[bool] = False
+    key_may_fail: ClassVar[bool] = False
+    """Whether Qonto's own collection of requests gives the endpoint no API key."""
     params: ClassVar[tuple[tuple[str, str], ...]] = ()
     per_page: ClassVar[int] = PER_PAGE
     holds_documents: ClassVar[bool] = False
@@ -97,6 +109,8 @@ class QontoStream(SdkStream):
         """Whether reading has begun."""
         self._documents: Companion | None = None
         self._bookmark: Bookmark | None = None
+        self._given_up = 0
+        self._findings = Findings()
 
     # What a kind of list and a stream can say about themselves
 
@@ -126,8 +140,7 @@ class QontoStream(SdkStream):
     def page(self, query: Query, number: int, context: types.Context | None) -> Page:
         """Return one page, whose rows are clean when they are looked at."""
         page = self.run.client.page(query, self.envelope, number, per_page=self.per_page)
-        rows = LateRows(lambda: [self.clean(row, context) for row in page.rows])
-        return page._replace(rows=rows)
+        return page.changed(lambda row: self.clean(row, context))
 
     def clean(self, row: Any, context: types.Context | None) -> Row:
         """Return one row of the API clean.
@@ -140,7 +153,7 @@ class QontoStream(SdkStream):
                 schemas.promised(self.name),
                 self.effective_schema,
                 tuple(self.primary_keys),
-                lambda sentence: self.logger.warning("%s: %s", self.name, sentence),
+                f"GET {self.path}",
             )
         if type(row) is not dict:
             return self._cleaner(row)
@@ -149,7 +162,7 @@ class QontoStream(SdkStream):
         documents = tuple(self._documents.documents_of(row)) if self._documents else ()
         row = self._cleaner(row)
         if not row.get(schemas.ORGANIZATION):
-            row[schemas.ORGANIZATION] = self.run.organization_id
+            row[schemas.ORGANIZATION] = self.run.owner
         return self._documents.attach(row, documents) if self._documents else row
 
     def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
@@ -163,15 +176,19 @@ class QontoStream(SdkStream):
             keys=self.primary_keys,
             pool=self.run.client.pool,
             on_count=lambda rows: self.progress.expect(query, rows),
-            on_change=self._say_changed,
+            on_change=self.say_changed,
+            pause=self.pause,
         )
 
-    def _say_changed(self, again: bool) -> None:
+    def say_changed(self) -> None:
+        """Say that a list is read again."""
         self.logger.warning(
-            "%s: the list changed while it was read, so it %s",
-            self.name,
-            "is read again" if again else "may be incomplete; the next run reads it anew",
+            "%s: the list changed while it was read, so it is read again", self.name
         )
+
+    def pause(self, times: int) -> None:
+        """Give Qonto time to agree with itself, the more the more often it did not."""
+        self.run.machine.sleep(0.25 * 2**times)
 
     # Bookmarks
 
@@ -196,6 +213,11 @@ class QontoStream(SdkStream):
         self._bookmark = Bookmark(state, self.replication_key or "", self.run.end)
         return self._bookmark
 
+    def sign(self, owner: str) -> None:
+        """Let the state say whose it is."""
+        state: Any = self.tap_state
+        state[OWNER] = owner
+
     def hold(self, row: Row) -> None:
         """Let the next run read a row again, because not all that belongs to it could be had."""
         if self._bookmark and (at := row.get(self._bookmark.key)):
@@ -206,8 +228,8 @@ class QontoStream(SdkStream):
         bookmark = self.bookmark(context)
         key = bookmark.key
         for row in self.ahead(rows):
+            at = row.get(key)  # before the row is written, which takes deselected columns away
             yield row
-            at = row.get(key)
             if at and at > bookmark.value:
                 bookmark.move(at)
         bookmark.finish()
@@ -217,9 +239,9 @@ class QontoStream(SdkStream):
         bookmark = self.bookmark(context)
         last, count = "", 0
         for row in self.ahead(rows):
-            yield row
             count += 1
             last = max(last, row.get(bookmark.key) or "")
+            yield row
         # Rows without the key leave only the end of what was asked for to remember.
         bookmark.move(self.run.end if count and not last else last)
         bookmark.finish()
@@ -229,22 +251,72 @@ class QontoStream(SdkStream):
     @override
     def get_records(self, context: types.Context | None) -> Iterator[Row]:
         self.started = True
+        self._bookmark = None
+        if self._given_up >= (_HOPELESS_CHILD if self.parent_stream_type else _HOPELESS):
+            self.progress.unfinished = True
+            return
         self._documents = self._selected_documents()
         emitted = False
         try:
             for row in self.rows(context):
+                if type(row) is not dict and not self._is_usable(row):
+                    continue
                 emitted = True
                 yield row
-        except (NotReadableError, UnauthorizedError) as error:
-            if emitted or not self.run.may_skip(self, error):
-                raise
+            self._given_up = 0
+        except SentenceError as error:
+            self._survive(error, context, emitted=emitted)
+
+    def _is_usable(self, row: Row) -> bool:
+        """Return whether a row can be written, having noted what there is to tell of it."""
+        if not isinstance(row, TellingRow):
+            return True
+        self._findings.add(row.notes)
+        return row.is_usable
+
+    @override
+    def report(self) -> None:
+        if sentence := self._findings.sentence(
+            has_column=self._cleaner is None or self._cleaner.has_column
+        ):
+            self.logger.warning("%s: %s", self.name, sentence)
+
+    def _survive(
+        self, error: SentenceError, context: types.Context | None, *, emitted: bool
+    ) -> None:
+        """Note what ended the reading of one partition, so that the others are read all the same.
+
+        Args:
+            error: What happened.
+            context: The partition.
+            emitted: Whether some of its rows have been written.
+
+        Raises:
+            SentenceError: If nothing else can be read either, or this is a test.
+        """
+        if (
+            isinstance(error, NotReadableError | UnauthorizedError)
+            and not emitted
+            and self.run.may_skip(self, error)
+        ):
             self.run.skip(self, error)
-        except CeilingError as error:
-            msg = (
-                f"{self.path} lists more rows than Qonto gives out for one query, and has no "
+            return
+        if self.is_test or error.ends_run:
+            raise error
+        if isinstance(error, UnsortedError) and self._bookmark:
+            # Rows may be missing before those that were written.
+            self._bookmark.undo()
+        self.progress.unfinished = True
+        self._given_up += isinstance(error, FaultError) or bool(self.parent_stream_type)
+        sentence = str(error)
+        if isinstance(error, CeilingError):
+            sentence = (
+                f"GET {self.path} lists more rows than Qonto gives out for one query, and has no "
                 "filter to ask for fewer"
             )
-            raise ListError(msg) from error
+        if account := (context or {}).get("bank_account_id"):
+            sentence = f"bank account {account}: {sentence}"
+        self.run.fail(self, error, sentence)
 
     def _selected_documents(self) -> Companion | None:
         """Return the child stream that holds the rows' documents, if it is selected."""

@@ -155,7 +155,9 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             for work in self._turn.documents:
                 fetched = work.result() if isinstance(work, Future) else work
                 self._note(fetched, context)
-                self.write(self.clean(fetched.row, context))
+                row = self.clean(fetched.row, context)
+                if self._is_usable(row):
+                    self.write(row)
         except (NotReadableError, UnauthorizedError) as error:
             if not self.run.may_skip(self, error):
                 raise

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.api.instants import as_filter
-from tap_qonto.reading.window import Bounds, restart
-from tap_qonto.streams.kinds import Listed, Single, Windowed
+from tap_qonto.api.instants import FLOOR
+from tap_qonto.reading.block import Bounds, restart
+from tap_qonto.streams.kinds import Listed, Single, Windowed, bounded_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers import types
 
-    from tap_qonto.api.pages import Row
+    from tap_qonto.api.pages import Query, Row
 
-CREATED = {"sort": "created_at", "filters": "filter[created_at_{}]"}
+CREATED = {"sort": "created_at", "filters": "filter[created_at_{}]", "floor": ""}
 
 
 class ClientInvoices(
@@ -35,14 +35,17 @@ class ClientInvoices(
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        changed = Bounds(restart(self.start(context)), self.run.end)
-        filters = [
-            (f"filter[updated_at_{side}]", as_filter(bound))
-            for side, bound in (("from", changed.start), ("to", changed.end))
-            if bound
-        ]
-        rows = self.sequence(self.window(context), context, *filters)
+        rows = self.sequence(self.window(context), context, *self._changed(context))
         return self.afterwards(rows, context)
+
+    @override
+    def first_queries(self) -> Sequence[Query]:
+        return self.openings(self.window(None), *self._changed(None))
+
+    def _changed(self, context: types.Context | None) -> tuple[tuple[str, str], ...]:
+        """Return the filter for what has changed since the last run."""
+        bounds = Bounds(restart(self.start(context)), self.run.end)
+        return tuple(bounded_by("filter[updated_at_{}]", bounds, FLOOR))
 
 
 class CreditNotes(Windowed, scope="client_invoices.read", **CREATED):
@@ -93,4 +96,6 @@ class EinvoicingSettings(Single, scope="einvoicing.read"):
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
         settings = self.run.client.object(self.query())
-        yield self.clean({**settings, "organization_id": self.run.organization.get("id")}, context)
+        # Without either, the refusal of the organization is this stream's own.
+        owner = self.run.organization_id or self.run.organization.get("id")
+        yield self.clean({**settings, "organization_id": owner}, context)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from tap_qonto.api.pages import paged
-from tap_qonto.reading.window import Bounds, merge, restart
-from tap_qonto.streams.kinds import Listed, Windowed
+from tap_qonto.api.errors import CeilingError, NotReadableError, QontoError
+from tap_qonto.reading.block import Bounds, restart
+from tap_qonto.reading.order import merge
+from tap_qonto.reading.statuses import TRIED, Counting, grouped, known
+from tap_qonto.streams.kinds import MISUNDERSTOOD, Listed, Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,9 +21,11 @@ if TYPE_CHECKING:
     from singer_sdk.helpers import types
 
     from tap_qonto.api.pages import Query, Row
+    from tap_qonto.reading.statuses import Statuses
+    from tap_qonto.reading.window import WindowReading
 
-EARLY = 3
-"""Accounts whose first pages are fetched ahead of their turn, and wait in memory."""
+EARLY = 8
+"""Accounts whose first pages are fetched ahead of the stream's turn, and wait in memory."""
 
 INCLUDES = tuple(("includes[]", name) for name in ("vat_details", "labels", "attachments"))
 
@@ -27,29 +34,76 @@ class Transactions(Windowed, params=INCLUDES):
     """Transactions of every bank account and status, with VAT, labels and attachments.
 
     Qonto lists them per account, so each account has its own bookmark. It is asked for one status
-    at a time, because some clients report that only one of several is honoured.
+    at a time, unless it has shown in this run that it honours several at once.
     """
 
     name = "transactions"
     path = "/transactions"
     replication_key = "updated_at"
 
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._readings: dict[str, list[WindowReading]] = {}
+        self._lock = threading.Lock()
+
     @property
     @override
     def partitions(self) -> list[dict[str, str]]:
-        return [{"bank_account_id": account} for account in self.run.bank_account_ids(self)]
+        return [{"bank_account_id": account} for account in self._accounts]
+
+    @cached_property
+    def _accounts(self) -> list[str]:
+        """The accounts to read, those included that only the state still knows."""
+        return self.run.bank_account_ids(self, self._marked)
+
+    @cached_property
+    def _marked(self) -> set[str]:
+        """The accounts that have a bookmark in the state."""
+        partitions = self.tap_state.get("bookmarks", {}).get(self.name, {}).get("partitions", ())
+        found = (part["context"].get("bank_account_id") for part in partitions)
+        return {account for account in found if isinstance(account, str)}
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
         if not context:
-            return iter(())
-        accounts = self.partitions
-        following = accounts.index(dict(context)) + 1
-        self.run.client.ask_early(self._openings(accounts[following : following + EARLY]))
+            return
+        if owner := self.run.organization_id:
+            self.sign(owner)
+        account = context["bank_account_id"]
+        position = self._accounts.index(account)
+        # The accounts that follow are read ahead, as far as places and memory allow.
+        for following in self._accounts[position : position + 1 + 2 * self.run.client.concurrency]:
+            if following not in self._readings:
+                self._readings[following] = self._begun({"bank_account_id": following})
+        readings = self._readings[account]
+        with ExitStack() as stack:
+            for reading in readings:
+                stack.callback(reading.close)
+            rows = self.following(merge(readings, key=self.sort), context)
+            if not self.run.is_listed(account):
+                rows = self._if_readable(rows, account)
+            yield from rows
+        readings.clear()
+
+    def _if_readable(self, rows: Iterator[Row], account: str) -> Iterator[Row]:
+        """Yield the rows of an account that is not listed any more; warn if there are none."""
+        try:
+            yield from rows
+        except QontoError as error:
+            if not isinstance(error, NotReadableError) and error.status not in MISUNDERSTOOD:
+                raise
+            self.logger.warning(
+                "%s: the state knows the bank account %s, which is not listed any more and cannot "
+                "be read: %s. What was read of it before stays as it is",
+                self.name, account, error,
+            )  # fmt: skip
+
+    def _begun(self, context: types.Context) -> list[WindowReading]:
+        """Return the readings of an account, one per group of statuses, begun."""
         window = self.window(context)
-        self.progress.lists = len(accounts) * len(self._params(context))
-        sequences = [self.sequence(window, context, *params) for params in self._params(context)]
-        return self.following(merge(sequences, key=self.sort), context)
+        selections = self._params(context)
+        self.progress.lists = len(self._accounts) * len(selections)
+        return [self.sequence(window, context, *params) for params in selections]
 
     @override
     def reshape(self, row: Row, context: types.Context | None) -> Row:
@@ -59,22 +113,95 @@ class Transactions(Windowed, params=INCLUDES):
 
     @override
     def first_queries(self) -> Sequence[Query]:
-        return self._openings(self.partitions[:EARLY])
-
-    def _openings(self, accounts: Sequence[types.Context]) -> list[Query]:
-        """Return the first queries of some accounts."""
         return [
-            paged(self.bounded(Bounds(restart(window.start), window.end), *params), 1)
-            for context in accounts
-            for window in (self.window(context),)
+            query
+            for context in self.partitions[:EARLY]
             for params in self._params(context)
+            for query in self.openings(self.window(context), *params)
         ]
 
+    # Statuses
+
+    @property
+    def _groups(self) -> Sequence[Statuses]:
+        """The groups of statuses to ask for, found out once in a run."""
+        with self._lock:
+            return self._found_groups
+
+    @cached_property
+    def _found_groups(self) -> Sequence[Statuses]:
+        accounts = self._accounts
+        if not accounts:
+            return ()
+        # Accounts with a bookmark have had transactions.
+        marked, is_listed = self._marked, self.run.is_listed
+        likely = sorted(accounts, key=lambda one: (not is_listed(one), one not in marked))
+        counting = Counting(self._knows, self._counts)
+        statuses = self._known(likely[:TRIED], counting)
+        if not statuses:
+            msg = (
+                "Qonto knows none of the statuses in transaction_statuses. Leave the setting out, "
+                "or name some of pending, declined, completed"
+            )
+            raise QontoError(msg)
+        return grouped(statuses, likely, counting)
+
+    def _known(self, accounts: Sequence[str], counting: Counting) -> Statuses:
+        """Return the statuses that Qonto accepts, asked of the first account that answers.
+
+        Raises:
+            QontoError: If none does.
+        """
+        for position, account in enumerate(accounts, 1):
+            try:
+                return known(self.config["transaction_statuses"], account, counting)
+            except QontoError as error:
+                if error.ends_run or position == len(accounts):
+                    raise
+        return ()
+
+    def _knows(self, account: str, status: str) -> bool:
+        window = self.window({"bank_account_id": account})
+        try:
+            self._count(account, (status,), restart(window.start))
+        except QontoError as error:
+            if error.status not in MISUNDERSTOOD:
+                raise
+            # It may be the account that is refused: then this fails too.
+            self._count(account, ("completed",), restart(window.start))
+            self.logger.info("%s: Qonto does not know the status %r", self.name, status)
+            return False
+        return True
+
+    def _counts(self, account: str, groups: Sequence[Statuses]) -> list[int | None]:
+        submit = self.run.client.submit
+        counts = [submit(self._count, account, group) for group in groups]
+        try:
+            return [count.result() for count in counts]
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            return [None] * len(groups)  # this account's own trouble, told when it is read
+
+    def _count(self, account: str, statuses: Statuses, start: str | None = None) -> int | None:
+        """Return how many transactions match; None if the count may be capped."""
+        window = Bounds(start or self.run.start_date or self.floor, self.run.end)
+        query = self.bounded(window, *_selecting(account, statuses))
+        try:
+            total = self.run.client.page(query, self.envelope, 1).total
+        except CeilingError:
+            return None
+        return total if total is not None and total < self.run.machine.ceiling else None
+
     def _params(self, context: types.Context) -> list[tuple[tuple[str, str], ...]]:
-        """Return, per status, the parameters that select its transactions."""
-        account = ("bank_account_id", context["bank_account_id"])
-        statuses = dict.fromkeys(self.config["transaction_statuses"])
-        return [(account, ("status[]", status)) for status in statuses]
+        """Return, per group of statuses, the parameters that select its transactions."""
+        account = context["bank_account_id"]
+        return [_selecting(account, statuses) for statuses in self._groups]
+
+
+def _selecting(account: str, statuses: Statuses) -> tuple[tuple[str, str], ...]:
+    """Return the parameters that select the transactions of an account with some statuses."""
+    return (("bank_account_id", account), *(("status[]", status) for status in statuses))
 
 
 class Statements(Listed, params=(("sort_by", "period:asc"),)):

@@ -15,11 +15,13 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
 from tap_qonto.auth import login
+from tap_qonto.auth.scopes import TARGET_SCOPES
+from tap_qonto.writing.streams import READERS
 from tests.auth.test_auth import DAY, oauth, sent
 from tests.kit.token_server import (
     CLIENT_ID,
@@ -123,6 +125,26 @@ def test_a_login_asks_for_reading_only_and_shows_no_secret(person: Person) -> No
     assert MARK not in person.visited[0]
 
 
+def test_a_login_for_the_target_asks_for_what_it_writes_with_its_own_settings(
+    person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = tmp_path / "target.json"
+    monkeypatch.setenv("TARGET_QONTO_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("TARGET_QONTO_CLIENT_SECRET", CLIENT_SECRET)
+    monkeypatch.setenv("TARGET_QONTO_TOKEN_STORE", str(store))
+    assert person.log_in("--for", "target-qonto") == 0
+    assert store.is_file()
+    assert not person.store.exists()
+    assert "target-qonto renews them from there" in person.said
+    scopes = person.asked["scope"].split()
+    assert scopes == ["offline_access", *TARGET_SCOPES]
+    assert "payment.write" in scopes
+
+
+def test_every_stream_of_the_target_has_its_scopes() -> None:
+    assert {stream for streams in TARGET_SCOPES.values() for stream in streams} == set(READERS)
+
+
 def test_two_logins_share_neither_state_nor_challenge(person: Person) -> None:
     person.log_in()
     first = person.asked
@@ -193,9 +215,6 @@ def instead(**changes: str) -> Decision:
 
 
 DENIALS: dict[str, tuple[Decision, tuple[str, ...]]] = {
-    "another state": (instead(state="forged"), ("state",)),
-    "a state that is not ASCII": (instead(state="é"), ("state",)),
-    "no state": (lambda granted: {"code": granted["code"]}, ("state",)),
     "denied": (instead(error="access_denied", code=""), ("denied",)),
     "a scope too many": (instead(error="invalid_scope", code=""), ("invalid_scope", "--scope")),
     "no code": (instead(code=""), ("no code",)),
@@ -243,6 +262,29 @@ def test_a_login_that_nobody_answers_ends(person: Person) -> None:
     assert person.log_in("--no-browser", "--timeout", "0.1") == 1
     assert "Nobody granted access" in person.said
     assert person.server.authorize_url in person.said
+
+
+FOREIGN = {"another": "forged", "not ASCII": "é", "none": ""}
+
+
+@pytest.mark.parametrize("state", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("answer", [{"code": "forged"}, {"error": "access_denied"}], ids=str)
+def test_an_answer_with_a_wrong_state_is_told_so_and_the_right_one_is_waited_for(
+    person: Person, monkeypatch: pytest.MonkeyPatch, state: str, answer: dict[str, str]
+) -> None:
+    pages: list[str] = []
+
+    def browse(url: str) -> bool:
+        redirect = dict(parse_qsl(urlsplit(url).query))["redirect_uri"]
+        with pytest.raises(urllib.request.HTTPError, match="400") as refused:
+            person.browse(f"{redirect}?{urlencode({**answer, 'state': state})}")
+        pages.append(refused.value.read().decode())
+        return person.browse(url)
+
+    monkeypatch.setattr("webbrowser.open", browse)
+    assert person.log_in() == 0
+    assert sent(person.tap()) == f"Bearer {person.server.newest}"
+    assert "does not belong to the login that is waiting" in pages[0]
 
 
 def test_other_requests_to_the_redirect_do_not_end_the_login(

@@ -423,10 +423,10 @@ def test_errors_have_the_shape_of_their_resource(get: Get) -> None:
     )
 
 
-def test_nothing_can_be_written(company: Company) -> None:
+def test_methods_that_nobody_asks_for_are_refused(company: Company) -> None:
     api = Api(company)
-    for method in ("POST", "PATCH", "PUT", "DELETE"):
-        assert api(Request(method, "/v2/clients")).status == 405
+    for method, path in (("PATCH", "clients"), ("DELETE", "clients"), ("POST", "labels")):
+        assert api(Request(method, f"/v2/{path}")).status == 405
 
 
 # Path, envelope, rows, size of a page by default, keys of `meta` besides current_page.

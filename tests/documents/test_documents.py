@@ -31,7 +31,7 @@ from urllib.request import url2pathname
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tap_qonto.api.errors import QontoError, StoppedStoringError, StorageError
+from tap_qonto.api.errors import SentenceError, StoppedStoringError
 from tap_qonto.documents import document, names, places
 from tap_qonto.documents.names import key_of, safe_id, safe_name
 from tap_qonto.documents.places import Folder
@@ -330,7 +330,7 @@ def run(company: Company, *streams: str, state: Row | None = None, **config: Any
         root.setLevel(logging.DEBUG)
         try:
             tap.run()
-        except (QontoError, StorageError) as caught:
+        except SentenceError as caught:
             error = caught
         wrapper.flush()
         text = output.getvalue().decode()
@@ -698,7 +698,7 @@ def test_a_folder_that_cannot_be_written_fails_with_one_sentence_that_names_it(
     blocked = tmp_path / "documents"
     blocked.write_text("a file where a folder should be")
     done = run(company, "transactions", "transaction_attachments", attachments_path=blocked)
-    assert isinstance(done.error, StorageError)
+    assert isinstance(done.error, SentenceError)
     assert str(blocked) in str(done.error)
 
 
@@ -712,7 +712,7 @@ def test_a_full_disk_fails_with_one_sentence_and_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", full)
     done = run(company, "transactions", "transaction_attachments", attachments_path=tmp_path)
-    assert isinstance(done.error, StorageError)
+    assert isinstance(done.error, SentenceError)
     assert "No space left on device" in str(done.error)
     assert str(tmp_path) in str(done.error)
     assert files_in(tmp_path) == []
@@ -1237,7 +1237,7 @@ def test_a_bucket_that_refuses_fails_with_one_sentence_that_names_it(
     company.transaction("t1", company.attachment("a1"))
     streams = ("transactions", "transaction_attachments")
     done = run(company, *streams, attachments_path="s3://somebody-else/folder")
-    assert isinstance(done.error, StorageError)
+    assert isinstance(done.error, SentenceError)
     assert "s3://somebody-else/folder/transaction_attachments/a1/a1.pdf" in str(done.error)
 
 

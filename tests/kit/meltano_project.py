@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from tests.kit.manual import ROOT, fresh_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 CHECKOUT: Final = ROOT
 
@@ -39,12 +40,15 @@ class Project:
 
     root: Path
 
-    def meltano(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    def meltano(
+        self, *arguments: str, env: Mapping[str, str] | None = None, fails: bool = False
+    ) -> str:
         """Run a Meltano command and return its log.
 
         Args:
             arguments: The command.
             env: Variables that it finds; it finds none that are about plugins otherwise.
+            fails: Whether it must end with an error, instead of without one.
         """
         own = {
             name: value
@@ -61,7 +65,7 @@ class Project:
             timeout=_PATIENCE,
             check=False,
         )
-        assert finished.returncode == 0, finished.stdout[-8_000:]
+        assert (finished.returncode != 0) is fails, finished.stdout[-8_000:]
         return finished.stdout
 
 
@@ -71,6 +75,13 @@ def project() -> Project:
     copy = TemporaryDirectory(prefix="tap-qonto-")
     _copies.append(copy)
     return Project(fresh_copy(Path(copy.name)))
+
+
+@contextmanager
+def fresh_project() -> Iterator[Project]:
+    """Give a copy that no other test has."""
+    with TemporaryDirectory(prefix="tap-qonto-") as folder:
+        yield Project(fresh_copy(Path(folder)))
 
 
 def rows_read(log: str) -> dict[str, int]:

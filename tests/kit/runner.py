@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tap_qonto.demo import DemoServer
-from tap_qonto.singer.sdk import ConfigInput
+from tap_qonto.singer.sdk_plugin import ConfigInput
 from tap_qonto.tap import TapQonto
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def run(
             stack.callback(threading.Thread(target=server.close, daemon=True).start)
             settings = {**config_for(server), **settings}
         settings = settings or {"environment": "demo"}
-        seen = stack.enter_context(_captured(log_level))
+        seen = stack.enter_context(captured(log_level))
         threads = set(threading.enumerate())
         try:
             TapQonto.invoke(
@@ -225,15 +225,15 @@ def run(
 
 
 @dataclass
-class _Seen:
+class Seen:
     output: io.BytesIO = field(default_factory=io.BytesIO)
     log: io.StringIO = field(default_factory=io.StringIO)
 
 
 @contextmanager
-def _captured(log_level: int) -> Iterator[_Seen]:
+def captured(log_level: int = logging.INFO) -> Iterator[Seen]:
     """Catch what a run writes, and put back what it changes in the process."""
-    seen = _Seen()
+    seen = Seen()
     handler = logging.StreamHandler(seen.log)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
     root = logging.getLogger()

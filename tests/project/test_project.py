@@ -18,9 +18,11 @@ from click.testing import CliRunner
 
 import tap_qonto
 from tap_qonto.auth.credentials import check_credentials
-from tap_qonto.settings import SETTINGS
+from tap_qonto.settings import SETTINGS, TARGET_SETTINGS
 from tap_qonto.streams import STREAMS
 from tap_qonto.tap import TapQonto
+from tap_qonto.target import TargetQonto
+from tap_qonto.writing.streams import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,11 +110,20 @@ def definitions() -> list[dict[str, Any]]:
     return [definition(name, schema) for name, schema in all_settings().items()]
 
 
+def target_definitions() -> list[dict[str, Any]]:
+    schema = TARGET_SETTINGS.to_dict()
+    TargetQonto.append_builtin_config(schema)
+    return [definition(name, setting) for name, setting in schema["properties"].items()]
+
+
 @pytest.fixture(scope="module")
 def meltano() -> dict[str, Any]:
     project = load("meltano.yml")
-    [extractor] = project["plugins"]["extractors"]
-    return {"project": project, "extractor": extractor}
+    plugins = [plugin for kind in project["plugins"].values() for plugin in kind]
+    named = {plugin["name"]: plugin for plugin in plugins}
+    return {
+        "project": project, "extractor": named["tap-qonto"], "loader": named["target-qonto"],
+    }  # fmt: skip
 
 
 def test_meltano_knows_every_setting_as_the_code_has_it(meltano: dict[str, Any]) -> None:
@@ -136,6 +147,40 @@ def test_the_hub_definition_and_meltano_agree_on_everything_else(meltano: dict[s
     assert plugin["description"] == extractor["description"] == TapQonto.__doc__
 
 
+def test_meltano_and_the_hub_know_the_target_as_the_code_has_it(meltano: dict[str, Any]) -> None:
+    loader, plugin = meltano["loader"], load("plugin-target.yaml")
+    assert loader["settings"] == plugin["settings"] == target_definitions()
+    capabilities = [capability.value for capability in TargetQonto.capabilities]
+    assert loader["capabilities"] == plugin["capabilities"] == capabilities
+    for name in ("name", "namespace", "label", "executable", "settings_group_validation"):
+        assert plugin[name] == loader[name], name
+    assert plugin["description"] == loader["description"] == TargetQonto.__doc__
+    assert loader["name"] == loader["executable"] == TargetQonto.name
+    [group] = loader["settings_group_validation"]
+    assert check_credentials(dict.fromkeys(group, "value")) is None
+
+
+def test_tap_and_target_mean_the_same_by_what_they_share() -> None:
+    known = {setting["name"]: setting for setting in definitions()}
+    for setting in target_definitions():
+        if setting["name"] in known and setting["name"] != "attachments_path":
+            assert setting == known[setting["name"]]
+
+
+def test_the_manual_lists_every_setting_of_the_target_that_the_tap_has_not() -> None:
+    shared = own_settings().keys() - {"attachments_path"}
+    own = TARGET_SETTINGS.to_dict()["properties"]
+    assert section("docs/writing.md", "target-settings") == list(
+        settings_table({name: own[name] for name in own if name not in shared})
+    )
+
+
+def test_the_manual_lists_every_column_of_a_transfer() -> None:
+    rows = section("docs/writing.md", "columns")[2:]
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])}
+    assert named == READERS["new_transfers"].columns.known
+
+
 def test_each_group_of_settings_is_enough_to_authenticate_and_no_part_of_an_api_key_is() -> None:
     groups = load("plugin.yaml")["settings_group_validation"]
     assert groups == [["login", "secret_key"], ["client_id", "client_secret", "refresh_token"]]
@@ -154,12 +199,14 @@ def test_meltano_selects_what_the_tap_selects_by_default(
 
 def test_meltano_has_an_environment_for_each_of_the_tap(meltano: dict[str, Any]) -> None:
     project = meltano["project"]
-    environments = {
-        environment["name"]: environment["config"]["plugins"]["extractors"][0]["config"]
-        for environment in project["environments"]
-    }
-    names = {name: config["environment"] for name, config in environments.items()}
-    assert names == {"demo": "demo", "sandbox": "sandbox", "prod": "production"}
+    for kind, plugin in (("extractors", "tap-qonto"), ("loaders", "target-qonto")):
+        names = {
+            environment["name"]: config["config"]["environment"]
+            for environment in project["environments"]
+            for config in environment["config"]["plugins"][kind]
+            if config["name"] == plugin
+        }
+        assert names == {"demo": "demo", "sandbox": "sandbox", "prod": "production"}
     assert project["default_environment"] == "demo"
 
 
@@ -245,7 +292,11 @@ def streams_section(streams: list[QontoStream]) -> Iterator[str]:
                 ", ".join(f"`{key}`" for key in stream.primary_keys),
                 f"incremental, `{stream.replication_key}`" if stream.replication_key else "full",
                 f"`{stream.scope}`",
-                "OAuth" if stream.oauth_only else "API key or OAuth",
+                "OAuth"
+                if stream.oauth_only
+                else "OAuth; an API key may be refused"
+                if stream.key_may_fail
+                else "API key or OAuth",
                 "yes" if stream.selected_by_default else "no",
             )
             for stream in streams
@@ -312,7 +363,9 @@ def test_no_environment_writes_into_the_tables_of_another_one() -> None:
         "target-csv": "output_path",
         "target-postgres": "default_target_schema",
     }
-    defaults = {plugin["name"]: plugin["config"] for plugin in project["plugins"]["loaders"]}
+    defaults = {
+        plugin["name"]: plugin.get("config", {}) for plugin in project["plugins"]["loaders"]
+    }
     for loader, setting in settings.items():
         places = [
             configured(environment, "loaders", loader).get(setting, defaults[loader][setting])

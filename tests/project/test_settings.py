@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_qonto.demo import Api
+from tap_qonto.demo import Api, Company
 from tap_qonto.tap import TapQonto
 from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
-    from tap_qonto.demo import Company, DemoServer
+    from pathlib import Path
+
+    from tap_qonto.demo import DemoServer
 
 Row = dict[str, Any]
 
@@ -47,6 +49,19 @@ REFUSED: dict[str, tuple[Row, str]] = {
     "a negative lookback": ({**KEYS, "lookback_seconds": -1}, "lookback_seconds"),
     "no time": ({**KEYS, "request_timeout": 0}, "request_timeout"),
     "no rate": ({**KEYS, "rate_limit_share": 0}, "rate_limit_share"),
+    "half a request": ({**KEYS, "concurrency": 7.5}, "Set concurrency to an integer"),
+    "a lookback of ages": ({**KEYS, "lookback_seconds": 10**15}, "of at most 1000000000"),
+    "endless patience": ({**KEYS, "request_timeout": 1e300}, "of at most 86400"),
+    "an endless rate": ({**KEYS, "rate_limit_share": "1e300"}, "of at most 1000"),
+    "a line break in a header": (
+        {**KEYS, "user_agent": f"{PLANTED}\r\nX: y"}, "Set user_agent to one line",
+    ),
+    "letters that no header has": ({**KEYS, "user_agent": "Büro €"}, "Set user_agent to one line"),
+    "a line break in an ID": ({**KEYS, "organization_id": "a\nb"}, "Set organization_id to one"),
+    "a start to come": ({**KEYS, "start_date": "2999-01-01"}, "Set start_date to a date that has"),
+    "a misspelt status": (
+        {**KEYS, "transaction_statuses": ["completed", PLANTED]}, "transaction_statuses to some of",
+    ),
     "text for a flag": ({**KEYS, "include_external_accounts": PLANTED}, "to a boolean"),
 }  # fmt: skip
 
@@ -73,6 +88,8 @@ def test_is_refused_before_the_first_request(server: DemoServer, case: str) -> N
         {"start_date": "2024-01-01T00:00:00Z"},
         {"start_date": "2024-01-01T02:00:00.5+02:00"},
         {"user_agent": "Books/1.0", "request_timeout": 2.5},
+        {"concurrency": 8.0, "lookback_seconds": 600.0, "attachments_max_bytes": 5e7},
+        {"concurrency": "8.0", "transaction_statuses": ["reversed", "completed"]},
         {"bank_account_ids": None, "start_date": "", "staging_token": ""},
         {"environment": "sandbox", "staging_token": "anything"},
     ],
@@ -142,6 +159,28 @@ def test_a_demo_organization_is_another_company() -> None:
         for name in ("demo", "bakery", "studio")
     }
     assert len(names) == 3
+
+
+def test_what_is_written_to_the_demo_company_is_read_back_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "demo.sqlite"
+    config = {"environment": "demo", "demo_path": str(path)}
+    before = run(config, select=["labels"]).records["labels"]
+    company = Company(path=path)
+    company.put("labels", {**before[0], "name": "Written"})
+    after = run(config, select=["labels"]).records["labels"]
+    assert [row["name"] for row in after] == ["Written", *(row["name"] for row in before[1:])]
+    elsewhere = run({**config, "demo_path": str(tmp_path / "other")}, select=["labels"])
+    assert elsewhere.records["labels"] == before
+
+
+def test_a_demo_path_that_is_another_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine" * 1000)
+    done = run({"environment": "demo", "demo_path": str(path)}, select=["labels"])
+    assert done.exit_code == 1
+    assert f"{path} cannot be used as the demo company's file" in done.log
+    assert "Internal error" not in done.log
+    assert path.read_text() == "mine" * 1000
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from singer_sdk import Stream, Tap
 from singer_sdk.plugin_base import PluginBase
 
 from tap_qonto.api.errors import StoppedError
-from tap_qonto.singer.sdk import SdkPlugin, SdkStream, SdkTap
+from tap_qonto.singer.sdk import SdkStream, SdkTap
+from tap_qonto.singer.sdk_plugin import SdkPlugin
 from tap_qonto.tap import TapQonto
 from tests.kit.faults import Faults, answer
 from tests.kit.runner import catalog_of, run

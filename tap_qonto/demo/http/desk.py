@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_qonto.demo.world import moments
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from tap_qonto.demo.http.filehost import FileHost
     from tap_qonto.demo.http.lists import Lists
+    from tap_qonto.demo.http.rules import Writing
     from tap_qonto.demo.http.transactions import Transactions
     from tap_qonto.demo.world.company import Company
 
@@ -25,6 +28,7 @@ class Desk:
         lists: Answers pages of collections.
         transactions: Answers pages of transactions.
         files: Signs links to files.
+        writing: How commands are carried out.
     """
 
     company: Company
@@ -32,3 +36,9 @@ class Desk:
     lists: Lists
     transactions: Transactions
     files: FileHost
+    writing: Writing
+
+    @property
+    def now(self) -> int:
+        """The present, as a moment."""
+        return moments.of(self.clock())

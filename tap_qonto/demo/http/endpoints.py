@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from tap_qonto.demo.http import singles
+from tap_qonto.demo.http import (
+    commands_files,
+    commands_invoicing,
+    commands_transfers,
+    payee_check,
+    singles,
+)
 from tap_qonto.demo.http.routes import LISTINGS, READ, Listing
 
 if TYPE_CHECKING:
@@ -26,11 +32,15 @@ class Endpoint(NamedTuple):
         answer: What answers it.
         scope: The OAuth scope that is needed.
         oauth_only: Whether an API key is refused.
+        keyed: Whether an idempotency key is mandatory.
+        creates: Whether the answer tells of a created object.
     """
 
     answer: Answer
     scope: str = READ
     oauth_only: bool = False
+    keyed: bool = False
+    creates: bool = False
 
 
 def _list(listing: Listing) -> Answer:
@@ -62,6 +72,7 @@ _GET: Final[dict[str, Endpoint]] = {
     "/subscription": Endpoint(singles.subscription, "subscription.read"),
     "/einvoicing/settings": Endpoint(singles.einvoicing, "einvoicing.read"),
     "/international/currencies": Endpoint(singles.international_currencies),
+    "/settings": Endpoint(commands_invoicing.settings, "client_invoices.read"),
     "/transactions": Endpoint(_transactions),
     "/attachments/{id}": Endpoint(singles.attachment, "attachment.read"),
     **{
@@ -77,7 +88,23 @@ _GET: Final[dict[str, Endpoint]] = {
     },
 }
 
-ENDPOINTS: Final[dict[str, dict[str, Endpoint]]] = {"GET": _GET}
+_POST: Final[dict[str, Endpoint]] = {
+    "/sepa/verify_payee": Endpoint(payee_check.verify, "payment.write", oauth_only=True),
+    "/sepa/transfers": Endpoint(
+        commands_transfers.create_transfer, "payment.write", oauth_only=True, keyed=True
+    ),
+    "/attachments": Endpoint(commands_files.upload, "attachment.write", keyed=True),
+    "/supplier_invoices/bulk": Endpoint(
+        commands_files.create_supplier_invoices, "supplier_invoice.write"
+    ),
+    "/clients": Endpoint(commands_invoicing.create_client, "client.write", creates=True),
+    "/client_invoices": Endpoint(
+        commands_invoicing.create_client_invoice, "client_invoice.write", creates=True
+    ),
+    "/client_invoices/{id}/finalize": Endpoint(commands_invoicing.finalize, "client_invoice.write"),
+}
+
+ENDPOINTS: Final[dict[str, dict[str, Endpoint]]] = {"GET": _GET, "POST": _POST}
 """All endpoints by method and path; `{id}` stands for one part of a path."""
 
 _WITH_IDS: Final = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tap_qonto.demo.http.messages import RefusalError, Request
 from tap_qonto.demo.http.parameters import Asked, InvalidValueError, Parameter, choice, number
@@ -13,11 +14,15 @@ from tap_qonto.demo.world import moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from random import Random
 
     from tap_qonto.demo.http.filehost import FileHost
     from tap_qonto.demo.http.rules import ReadingRules
     from tap_qonto.demo.world.company import Company
     from tap_qonto.demo.world.rows import Row
+
+T = TypeVar("T")
 
 FLOOR: Final = moments.at(2017, 1, 1)
 """`updated_at_from` must not lie before it, where there is a floor at all."""
@@ -84,9 +89,16 @@ def check_floor(values: Mapping[str, Any]) -> None:
 class Lists:
     """Answers lists of a company from its collections."""
 
-    def __init__(self, company: Company, rules: ReadingRules, files: FileHost) -> None:
+    def __init__(
+        self,
+        company: Company,
+        rules: ReadingRules,
+        files: FileHost,
+        clock: Callable[[], datetime],
+    ) -> None:
         """Answer by these rules, with links to `files`."""
         self._company = company
+        self._clock = clock
         self._rules = rules
         self._files = files
         self._remembered: OrderedDict[tuple[object, ...], list[Any]] = OrderedDict()
@@ -100,7 +112,11 @@ class Lists:
         values = asked(listing, request)
         if listing.collection == "international_beneficiaries":
             _check_currency(values)
-        rows = self._selected(listing, values, parent)
+        rows = self._visible(self._selected(listing, values, parent))
+        if self._rules.ties is not None:
+            order = values.get("sort_by", listing.order)
+            key = sort_key(order.partition(":")[0]) if order else None
+            rows = shuffled(rows, key, self._rules.ties)
         if not listing.paged:
             return {listing.envelope: rows}
         shown, meta = self.page(listing, values, len(rows))
@@ -110,6 +126,17 @@ class Lists:
         if listing.meta != "none":
             body["meta"] = meta
         return body
+
+    def _visible(self, rows: list[Row]) -> list[Row]:
+        """Return the rows that are old enough to be listed."""
+        if not self._rules.delay:
+            return rows
+        latest = moments.of(self._clock()) - self._rules.delay
+        return [
+            row
+            for row in rows
+            if row.get("created_at") is None or moments.parse(row["created_at"]) <= latest
+        ]
 
     def _selected(
         self, listing: Listing, values: Mapping[str, Any], parent: str | None
@@ -190,6 +217,16 @@ class Lists:
             row = dict(row)
             del row["payment_link_id"]
         return row
+
+
+def shuffled(rows: Iterable[T], key: Callable[[T], object] | None, random: Random) -> list[T]:
+    """Return rows with those in another order that have equal keys; without a key, with all."""
+    result: list[T] = []
+    for _, group in groupby(rows, key or (lambda _: None)):
+        equal = list(group)
+        random.shuffle(equal)
+        result += equal
+    return result
 
 
 def _check_currency(values: Mapping[str, Any]) -> None:

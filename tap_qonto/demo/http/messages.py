@@ -57,21 +57,48 @@ class Response:
     body: bytes | Iterable[bytes]
 
 
+_FLAT: Final = (412, 428)
+"""Statuses whose errors stand alone in the body, not in a list of errors."""
+
+
 class RefusalError(Exception):
     """The request is answered with an error.
 
     Attributes:
         status: The HTTP status.
         item: The error as Qonto lists it: code, detail and, where known, its source.
+        flat: Whether the error stands alone in the body.
     """
 
-    def __init__(self, status: int, code: str, detail: str, parameter: str | None = None) -> None:
-        """Name the error, and the parameter of the query that caused it."""
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        parameter: str | None = None,
+        more: Row | None = None,
+    ) -> None:
+        """Name the error.
+
+        Args:
+            status: The HTTP status.
+            code: What programs read.
+            detail: What people read.
+            parameter: The parameter of the query that caused it.
+            more: Other fields of the error.
+        """
         super().__init__(detail)
         self.status = status
-        self.item: Row = {"code": code, "detail": detail}
+        self.flat = status in _FLAT
+        self.item: Row = {"code": code, ("message" if self.flat else "detail"): detail}
         if parameter is not None:
             self.item["source"] = {"parameter": parameter}
+        self.item |= more or {}
+
+
+def pointed(pointer: str) -> Row:
+    """Return the source of an error as a pointer into the body."""
+    return {"source": {"pointer": pointer}}
 
 
 def answer(status: int, body: object, headers: dict[str, str] | None = None) -> Response:

@@ -203,7 +203,7 @@ TRANSACTIONS: Final = Listing(
         "bank_account_id": Parameter(uuid),
         "iban": Parameter(text),
         "includes[]": INCLUDES,
-        "status[]": Parameter(choice("pending", "declined", "completed"), many=True),
+        "status[]": Parameter(choice("pending", "declined", "completed", "reversed"), many=True),
         **{
             f"{key}_{side}": Parameter(moment)
             for key in ("updated_at", "emitted_at", "settled_at")

@@ -90,6 +90,10 @@ class _Handler(socketserver.StreamRequestHandler):
             # A hook asks for it: the client shall see a reset instead of an answer.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
+        except TimeoutError:
+            # A hook asks for it: the client shall wait in vain.
+            self.rfile.read(1)
+            return False
         return self._send(response, head_only=method == "HEAD") and keep
 
     def _send(self, response: Response, *, head_only: bool) -> bool:

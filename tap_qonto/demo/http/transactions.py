@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tap_qonto.demo.http.lists import asked, check_floor
+from tap_qonto.demo.http.lists import asked, check_floor, shuffled
 from tap_qonto.demo.http.messages import RefusalError, Request
 from tap_qonto.demo.http.routes import TRANSACTIONS
 from tap_qonto.demo.world import organization
@@ -42,11 +43,18 @@ class Transactions:
         values = asked(TRANSACTIONS, request)
         check_floor(values)
         statuses = self._rules.statuses(values.get("status[]", ["completed"]))
+        if "reversed" in statuses and not self._rules.reversed_known:
+            detail = "status[] must be one of pending, declined, completed"
+            raise RefusalError(422, "invalid", detail, "status[]")
         key, _, way = values.get("sort_by", "settled_at:desc").partition(":")
         account = self._account(values)
         positions: Sequence[int] = ()
         if account is not None:
             positions = self._positions(account, key, statuses, values)
+            if self._rules.ties is not None:
+                sort: SortKey = key
+                keys = partial(self._company.ledger.key, key=sort)
+                positions = shuffled(positions, keys, self._rules.ties)
         shown, meta = self._lists.page(TRANSACTIONS, values, len(positions))
         if way == "desc":
             total = len(positions)

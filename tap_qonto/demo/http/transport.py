@@ -98,6 +98,8 @@ class DemoAdapter(BaseAdapter):
             answer = self._api(asked)
         except ConnectionError as error:
             raise requests.ConnectionError(error, request=request) from error
+        except TimeoutError as error:
+            raise requests.ReadTimeout(error, request=request) from error
         headers = dict(answer.headers)
         content: io.IOBase
         if isinstance(answer.body, bytes):

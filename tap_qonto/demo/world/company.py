@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tap_qonto.demo.world import (
-    clients,
-    integrations,
-    invoicing,
     moments,
     organization,
-    payees,
     payments,
     purchases,
     sales,
-    spending,
-    transactions,
     transfers,
     words,
 )
+from tap_qonto.demo.world.builders import BUILDERS, MEMORIES, key_of
 from tap_qonto.demo.world.columns import Account
 from tap_qonto.demo.world.files import Files, embedded
 from tap_qonto.demo.world.formula import Formula
@@ -31,45 +27,11 @@ from tap_qonto.demo.world.rendering import People
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
+    from pathlib import Path
 
-    from tap_qonto.demo.world.facts import Facts
     from tap_qonto.demo.world.rows import Row
+    from tap_qonto.demo.world.store import Store
     from tap_qonto.demo.world.trades import Event
-
-_BUILDERS: Final[dict[str, Callable[[Facts], Iterator[Row]]]] = {
-    "organization": organization.organization,
-    "bank_accounts": organization.bank_accounts,
-    "labels": organization.labels,
-    "memberships": organization.memberships,
-    "teams": organization.teams,
-    "beneficiaries": payees.beneficiaries,
-    "international_beneficiaries": payees.international_beneficiaries,
-    "statements": transactions.statements,
-    "cards": spending.cards,
-    "requests": spending.requests,
-    "cash_flow_categories": transactions.cash_flow_categories,
-    "subscription": organization.subscription,
-    "sepa_transfers": transfers.sepa_transfers,
-    "bulk_transfers": transfers.bulk_transfers,
-    "recurring_transfers": transfers.recurring_transfers,
-    "direct_debit_mandates": payments.direct_debit_mandates,
-    "direct_debit_subscriptions": payments.direct_debit_subscriptions,
-    "direct_debit_collections": payments.direct_debit_collections,
-    "clients": clients.clients,
-    "products": clients.products,
-    "client_invoices": invoicing.client_invoices,
-    "credit_notes": invoicing.credit_notes,
-    "quotes": invoicing.quotes,
-    "supplier_invoices": purchases.supplier_invoices,
-    "einvoicing_settings": invoicing.einvoicing_settings,
-    "payment_links": payments.payment_links,
-    "payment_link_payments": payments.payment_link_payments,
-    "terminals": payments.terminals,
-    "webhook_subscriptions": integrations.webhook_subscriptions,
-}
-
-COLLECTIONS: Final = ("transactions", *_BUILDERS)
-"""Names of all collections; those of the tap's streams."""
 
 
 class Company:
@@ -89,7 +51,7 @@ class Company:
         clock: Where `change` takes the time of a change from.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a fact of the company's founding
         self,
         name: str = "demo",
         *,
@@ -97,6 +59,7 @@ class Company:
         accounts: int = 6,
         receipt_bytes: int | None = None,
         clock: Callable[[], datetime] = now_utc,
+        path: str | Path | None = None,
     ) -> None:
         """Found a company.
 
@@ -106,9 +69,12 @@ class Company:
             accounts: Number of bank accounts.
             receipt_bytes: Size of every receipt in bytes; by formula (some kilobytes) when None.
             clock: Source of the present, aware of its zone.
+            path: A file that keeps what is written, for later runs and other processes; without
+                one it is forgotten with the object.
 
         Raises:
             ValueError: There is no account, or a negative number of transactions.
+            WorldFileError: The file cannot be used.
         """
         if accounts < 1 or transactions < 0:
             message = "a company needs an account, and no fewer than 0 transactions"
@@ -130,12 +96,17 @@ class Company:
         self._files = Files(self, receipt_bytes)
         self._tables: dict[str, dict[str, Row]] = {}
         self._versions: dict[str, int] = {}
+        self._writers = 0
+        self._store: Store | None = None
+        if path is not None:
+            self._store = _store_at(path, name)
+            self.refresh()
 
     # -- reading ------------------------------------------------------------------------------
 
     @cached_property
-    def ledger(self) -> Ledger:
-        """The transactions, written when they are first asked for."""
+    def cash_flow(self) -> dict[tuple[str, str], tuple[Row, Row]]:
+        """Category and subcategory of the cash flow (id and name) by their names."""
         cash_flow: dict[tuple[str, str], tuple[Row, Row]] = {}
         for category in self._table("cash_flow_categories").values():
             for child in category["subcategories"]:
@@ -143,12 +114,17 @@ class Company:
                     {"id": category["id"], "name": category["name"]},
                     {"id": child["id"], "name": child["name"]},
                 )
+        return cash_flow
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The transactions, written when they are first asked for."""
         return Ledger(
             self.formula,
             self.accounts,
             self._events(),
             People(
-                cash_flow=cash_flow,
+                cash_flow=self.cash_flow,
                 labels=[row for row in self._table("labels").values() if row["parent_id"]],
                 members=[self.formula.uuid("membership", n) for n in range(organization.EMPLOYEES)],
             ),
@@ -175,8 +151,8 @@ class Company:
         with self.lock:
             table = self._tables.get(collection)
             if table is None:
-                build = _BUILDERS[collection]
-                table = {_key(collection, row): row for row in build(self)}
+                rows = () if collection in MEMORIES else BUILDERS[collection](self)
+                table = {key_of(collection, row): row for row in rows}
                 self._tables[collection] = table
             return table
 
@@ -245,22 +221,71 @@ class Company:
 
     # -- changing -----------------------------------------------------------------------------
 
+    def refresh(self) -> None:
+        """Take over what other processes have written since.
+
+        Raises:
+            WorldFileError: The company's file cannot be read.
+        """
+        with self.lock:
+            if self._store is not None:
+                for collection, key, row in self._store.changes():
+                    self._apply(collection, key, row)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let nobody else write, in this process or another; all of it is kept or nothing.
+
+        Raises:
+            WorldFileError: The company's file cannot be used.
+        """
+        with self.lock:
+            if self._store is None or self._writers:
+                yield
+                return
+            with self._store.transaction():
+                self._writers += 1
+                try:
+                    self.refresh()
+                    yield
+                finally:
+                    self._writers -= 1
+
+    def new_id(self, kind: str) -> str:
+        """Return an identifier for a row that is written; the same ones in every run."""
+        with self.writing():
+            count = (self.get("numbers", kind) or {"next": 0})["next"]
+            self.put("numbers", {"id": kind, "next": count + 1})
+            return self.formula.uuid(f"written {kind}", count)
+
     def put(self, collection: str, row: Row) -> None:
         """Insert a row, or replace the one with its id.
 
         A bank account that did not exist takes transactions from then on. Attachments are a
         collection of their own here; a new one has a generated document of its `file_size`.
         """
-        with self.lock:
-            if collection == "transactions":
+        with self.writing():
+            key = key_of(collection, row)
+            self._apply(collection, key, row)
+            if self._store is not None:
+                self._store.put(collection, key, row)
+
+    def _apply(self, collection: str, key: str, row: Row | None) -> None:
+        """Let a collection hold a row, or no row, under a key."""
+        if collection == "transactions":
+            if row is not None:
                 self.ledger.put(dict(row))
-            elif collection == "attachments":
-                self._files.put(row)
-            else:
-                self._table(collection)[_key(collection, row)] = dict(row)
-            if collection == "bank_accounts":
-                self._open_account(row)
-            self._touch(collection)
+            elif self.ledger.find(key) is not None:
+                self.ledger.remove(key)
+        elif collection == "attachments":
+            self._files.remove(key) if row is None else self._files.put(row)
+        elif row is None:
+            self._table(collection).pop(key, None)
+        else:
+            self._table(collection)[key] = dict(row)
+        if collection == "bank_accounts" and row is not None:
+            self._open_account(row)
+        self._touch(collection)
 
     def change(self, collection: str, id: str, /, **fields: object) -> Row:  # noqa: A002 - as in the API
         """Change fields of a row and return it; `updated_at` becomes now unless it is given.
@@ -268,7 +293,7 @@ class Company:
         Raises:
             KeyError: There is no such row.
         """
-        with self.lock:
+        with self.writing():
             row = self.get(collection, id)
             if row is None:
                 raise KeyError(id)
@@ -287,14 +312,12 @@ class Company:
         Raises:
             KeyError: There is no such row.
         """
-        with self.lock:
-            if collection == "transactions":
-                self.ledger.remove(id)
-            elif collection == "attachments":
-                self._files.remove(id)
-            else:
-                del self._table(collection)[id]
-            self._touch(collection)
+        with self.writing():
+            if self.get(collection, id) is None:
+                raise KeyError(id)
+            self._apply(collection, id, None)
+            if self._store is not None:
+                self._store.put(collection, id, None)
 
     def _touch(self, collection: str) -> None:
         self._versions[collection] = self.version(collection) + 1
@@ -322,16 +345,24 @@ class Company:
             KeyError: There is no such file.
         """
         with self.lock:
+            if self._store is not None and (content := self._store.file(attachment_id)) is not None:
+                return content
             return self._files.content(attachment_id)
 
     def replace_document(self, attachment_id: str, content: bytes) -> None:
         """Give a file other bytes; the size in its row stays what it says."""
-        with self.lock:
+        with self.writing():
             self._files.replace(attachment_id, content)
+            if self._store is not None:
+                self._store.put_file(attachment_id, content)
+
+    def close(self) -> None:
+        """Let go of the company's file, if it has one."""
+        if self._store is not None:
+            self._store.close()
 
 
-def _key(collection: str, row: Row) -> str:
-    """Return what tells a row from the others of its collection."""
-    if collection in ("subscription", "einvoicing_settings"):
-        return collection
-    return str(row["id"])
+def _store_at(path: str | Path, name: str) -> Store:
+    from tap_qonto.demo.world.store import Store
+
+    return Store(path, name)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
 from tap_qonto.demo.world.paper import FONT, PAGE, assemble, page, stream
 from tap_qonto.demo.world.rows import decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,8 @@ class Invoice:
     purchase_order: str | None = None
 
     def taxes(self) -> dict[str, tuple[int, int]]:
-        """Return (basis, VAT) in cents by rate; VAT is reckoned once per rate, as EN 16931 asks."""
-        basis: dict[str, int] = {}
-        for line in self.lines:
-            basis[line.rate] = basis.get(line.rate, 0) + line.subtotal
-        return {
-            rate: (cents, (cents * int(rate.replace(".", "")) + 5_000) // 10_000)
-            for rate, cents in basis.items()
-        }
+        """Return (basis, VAT) in cents by rate."""
+        return taxes_of((line.rate, line.subtotal) for line in self.lines)
 
     @property
     def net(self) -> int:
@@ -70,6 +67,21 @@ class Invoice:
     def vat(self) -> int:
         """VAT in cents."""
         return sum(tax for _, tax in self.taxes().values())
+
+
+def taxes_of(lines: Iterable[tuple[str, int]]) -> dict[str, tuple[int, int]]:
+    """Return (basis, VAT) in cents by rate; VAT is reckoned once per rate, as EN 16931 asks.
+
+    Args:
+        lines: Rate (percent with two places) and cents before VAT of each line.
+    """
+    basis: dict[str, int] = {}
+    for rate, cents in lines:
+        basis[rate] = basis.get(rate, 0) + cents
+    return {
+        rate: (cents, (cents * int(rate.replace(".", "")) + 5_000) // 10_000)
+        for rate, cents in basis.items()
+    }
 
 
 PROFILE: Final = "urn:cen.eu:en16931:2017"

@@ -107,7 +107,7 @@ class Files:
     """The documents of one company.
 
     Attributes:
-        touched: Whether a row of an attachment was ever put or removed.
+        touched: Whether what is known of a generated receipt was ever changed.
     """
 
     def __init__(self, company: Facts, receipt_bytes: int | None) -> None:
@@ -115,13 +115,9 @@ class Files:
         self._company = company
         self._receipt_bytes = receipt_bytes
         self._rows: dict[str, Row] = {}
+        self.touched = False
         self._contents: dict[str, bytes] = {}
         self._remembered: OrderedDict[str, bytes] = OrderedDict()
-
-    @property
-    def touched(self) -> bool:
-        """Whether a row of an attachment was ever put or removed."""
-        return bool(self._rows)
 
     # -- what is known of a file ----------------------------------------------------------------
 
@@ -178,11 +174,15 @@ class Files:
 
     def put(self, row: Row) -> None:
         """Let a file be known as `row` says."""
-        self._rows[row["id"]] = dict(row)
+        self._keep(row["id"], dict(row))
 
     def remove(self, uuid: str) -> None:
         """Forget a file."""
-        self._rows[uuid] = {}
+        self._keep(uuid, {})
+
+    def _keep(self, uuid: str, row: Row) -> None:
+        self._rows[uuid] = row
+        self.touched = self.touched or self._company.ledger.receipt(uuid) is not None
 
     def replace(self, uuid: str, content: bytes) -> None:
         """Give a file these bytes."""

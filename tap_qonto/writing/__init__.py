@@ -1,0 +1,1 @@
+"""How rows are written to Qonto: checked, planned, approved, and each of them at most once."""

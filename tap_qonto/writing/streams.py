@@ -1,0 +1,15 @@
+"""The streams that the target takes, in the order of their work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tap_qonto.writing import transfer_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_qonto.writing.rows import Reader
+
+READERS: Final[Mapping[str, Reader]] = {transfer_rows.STREAM: transfer_rows.READER}
+"""How the rows of each stream are checked."""

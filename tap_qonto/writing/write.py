@@ -1,0 +1,128 @@
+"""One write: noted, sent, and its outcome noted, in this order. What all streams share of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tap_qonto.api.instants import from_datetime
+from tap_qonto.writing.journal import Entry
+from tap_qonto.writing.post import Kind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tap_qonto.api.pages import Post
+    from tap_qonto.writing.files import Files
+    from tap_qonto.writing.identity import Identity
+    from tap_qonto.writing.journal import Journal
+    from tap_qonto.writing.lookups import Organization, Questions
+    from tap_qonto.writing.plan import Item
+    from tap_qonto.writing.post import Poster
+    from tap_qonto.writing.rows import Row
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a run works with, whatever it writes.
+
+    Attributes:
+        client: Answers questions.
+        poster: Sends requests to write.
+        journal: What was sent before, and what is being sent.
+        files: Reads the files that rows name.
+        organization: Whose money it is.
+        clock: Returns seconds since the epoch.
+        lost: Keys of writes that were looked for in vain once Qonto could no longer be working
+            on them: the same request may be sent again.
+    """
+
+    client: Questions
+    poster: Poster
+    journal: Journal
+    files: Files
+    organization: Organization
+    clock: Callable[[], float]
+    lost: set[str] = field(default_factory=set)
+
+    def now(self) -> str:
+        """Return the present, uniform."""
+        return instant(self.clock())
+
+
+class Found(NamedTuple):
+    """What was found of a write whose answer was lost."""
+
+    qonto_id: str
+    qonto_status: str
+
+
+class Writer(Protocol):
+    """What writes the rows of one stream."""
+
+    def plan(self, rows: Sequence[Row]) -> list[Item]:
+        """Find out what would happen to each row; nothing is written."""
+
+    def send(self, item: Item) -> Outcome:
+        """Send one row, and note what became of it."""
+
+    def look(self, entries: Iterable[Entry], since: str) -> Mapping[str, Found]:
+        """Look for writes whose answers were lost; return what was found, by key."""
+
+
+class Write:
+    """One write of one row.
+
+    Args:
+        desk: What the run works with.
+        identity: The write's name.
+        content: Hash of the row's cells.
+    """
+
+    def __init__(self, desk: Desk, identity: Identity, content: str) -> None:
+        self._desk = desk
+        known = desk.journal.entries([identity.key])
+        self._entry = known.get(identity.key) or Entry(
+            key=identity.key,
+            stream=identity.stream,
+            external_id=identity.external_id,
+            step=identity.step,
+            content=content,
+        )
+        if self._entry.content != content:
+            self._entry = self._entry._replace(content=content)
+        self._left = False
+
+    def send(self, post: Post) -> Outcome:
+        """Send the request, noting right before that it leaves.
+
+        What Qonto refused is noted; what it accepted waits for `done`, and what is unknown stays
+        as it is.
+
+        Raises:
+            JournalError: If the journal cannot be written. Then nothing leaves.
+        """
+        outcome = self._desk.poster.send(post, self._leave)
+        if outcome.kind not in (Kind.ACCEPTED, Kind.UNKNOWN) and self._left:
+            self._entry = self._desk.journal.rejected(
+                self._entry, self._desk.clock(), code=outcome.code
+            )
+        return outcome
+
+    def _leave(self) -> None:
+        self._entry = self._desk.journal.sending(self._entry, self._desk.clock())
+        self._left = True
+
+    def done(self, qonto_id: str) -> None:
+        """Note that Qonto has carried it out.
+
+        Raises:
+            JournalError: If the journal cannot be written.
+        """
+        self._desk.journal.done(self._entry, self._desk.clock(), qonto_id=qonto_id)
+
+
+def instant(seconds: float | None) -> str:
+    """Return seconds since the epoch as a uniform timestamp; empty for None."""
+    return "" if seconds is None else from_datetime(datetime.fromtimestamp(seconds, UTC))
