@@ -22,7 +22,7 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
 from tap_qonto.api.pages import Query, paged
-from tap_qonto.reading.accounts import checked_accounts
+from tap_qonto.reading.accounts import checked_accounts, chosen
 from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.settings import start_instant
@@ -229,7 +229,8 @@ class Run:
                 listed = self._listed_accounts
             if marked and not self._owns_state and listed.keys().isdisjoint(marked):
                 raise InputError(_ANOTHERS_STATE)
-            return self._chosen(listed, marked)
+            wanted = self._config.get("bank_account_ids")
+            return chosen(listed, marked, wanted, external=bool(self.external_accounts))
         except (NotReadableError, UnauthorizedError) as error:
             if not self.may_skip(stream, error):
                 raise
@@ -244,27 +245,6 @@ class Run:
         """
         with self._accounts_lock:
             return account in self._listed_accounts
-
-    def _chosen(self, listed: Mapping[str, Row], marked: Collection[str]) -> list[str]:
-        """Return the accounts that the settings choose.
-
-        Raises:
-            QontoError: If they name one that does not exist.
-        """
-        chosen = self._config.get("bank_account_ids")
-        known = [
-            name
-            for name, account in listed.items()
-            if self.external_accounts or not account.get("is_external_account")
-        ]
-        known += sorted(set(marked) - listed.keys())
-        if unknown := set(chosen or ()) - set(known):
-            msg = (
-                f"bank_account_ids names {len(unknown)} account(s) that these credentials do not "
-                f"list: {', '.join(sorted(unknown))}. The stream bank_accounts lists all IDs"
-            )
-            raise QontoError(msg)
-        return [account for account in known if not chosen or account in chosen]
 
     @cached_property
     def _listed_accounts(self) -> dict[str, Row]:

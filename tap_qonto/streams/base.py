@@ -105,6 +105,8 @@ class QontoStream(SdkStream):
         self.run = run
         self.envelope = self.envelope or self.name  # type: ignore[misc]
         self._cleaner: Cleaner | None = None
+        self._signs = False
+        """Whether rows say which organization they are of."""
         self.started = False
         """Whether reading has begun."""
         self._documents: Companion | None = None
@@ -149,6 +151,8 @@ class QontoStream(SdkStream):
             RowError: If it cannot be used at all.
         """
         if self._cleaner is None:
+            # A catalog of an older version does not know the column.
+            self._signs = schemas.ORGANIZATION in self.effective_schema["properties"]
             self._cleaner = Cleaner(
                 schemas.promised(self.name),
                 self.effective_schema,
@@ -161,7 +165,7 @@ class QontoStream(SdkStream):
         # Cleaning removes the links to the documents.
         documents = tuple(self._documents.documents_of(row)) if self._documents else ()
         row = self._cleaner(row)
-        if not row.get(schemas.ORGANIZATION):
+        if self._signs and not row.get(schemas.ORGANIZATION):
             row[schemas.ORGANIZATION] = self.run.owner
         return self._documents.attach(row, documents) if self._documents else row
 

@@ -88,6 +88,14 @@ def errors(outcome: Run) -> list[str]:
     return re.findall(r"^ERROR \S+ (.*)$", outcome.log, re.MULTILINE)
 
 
+def as_sent(outcome: Run, stream: str) -> list[Row]:
+    """Return the rows of a stream without the column that the tap itself fills in."""
+    rows = [dict(row) for row in outcome.records[stream]]
+    for row in rows:
+        assert row.pop("organization_id")
+    return rows
+
+
 def retries(outcome: Run) -> list[str]:
     """Return the lines of the log that announce a retry."""
     return [line for line in outcome.log.splitlines() if "trying again in" in line]
@@ -481,7 +489,7 @@ def test_cookies_are_not_kept_and_netrc_is_not_read(
 def test_compressed_answers_are_read(small: Company) -> None:
     fault = faults.compressed({"labels": [{"id": "1", "name": "é"}], "meta": META})
     outcome = run(api=failing(small, "/labels", fault), select=["labels"])
-    assert outcome.records["labels"] == [{"id": "1", "name": "é"}]
+    assert as_sent(outcome, "labels") == [{"id": "1", "name": "é"}]
 
 
 # -- error bodies ---------------------------------------------------------------------------------
@@ -596,7 +604,7 @@ def test_a_broken_promise_keeps_the_row_and_is_told_once(
     fault = answer(200, {"labels": rows, "meta": META | {"total_count": 3}})
     outcome = run(api=failing(small, "/labels", fault), select=["labels"])
     assert outcome.exit_code == 0
-    assert outcome.records["labels"] == [kept | {"id": row["id"]} for row in rows]
+    assert as_sent(outcome, "labels") == [kept | {"id": row["id"]} for row in rows]
     warnings = [line for line in outcome.log.splitlines() if line.startswith("WARNING")]
     assert len(warnings) == 1
     assert told in warnings[0]
@@ -608,7 +616,7 @@ def test_a_new_field_inside_an_object_stays_there(small: Company) -> None:
     fault = answer(200, {"clients": [row], "meta": META | {"total_count": 1}})
     outcome = run(api=failing(small, "/clients", fault), select=["clients"])
     assert outcome.exit_code == 0
-    assert outcome.records["clients"] == [row]
+    assert as_sent(outcome, "clients") == [row]
     assert "what the catalog does not know, in 'billing_address.planet' 1 time" in outcome.log
 
 
