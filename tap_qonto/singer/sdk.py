@@ -20,9 +20,10 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_qonto.api.errors import StoppedError
+from tap_qonto.api.errors import OutputError, StoppedError
+from tap_qonto.singer.flattening import fitting
 from tap_qonto.singer.inputs import json_input
-from tap_qonto.singer.messages import MessageWriter
+from tap_qonto.singer.messages import MessageWriter, written
 from tap_qonto.singer.progress import Progress, Silent
 from tap_qonto.singer.sdk_plugin import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
 from tap_qonto.singer.states import part_of
@@ -145,7 +146,7 @@ class SdkTap(SdkPlugin, Tap):
     @classmethod
     @override
     def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
-        with cls.one_sentence():
+        with cls.one_sentence(), written():
             super().cb_discover(ctx, param, value)
 
     @classmethod
@@ -168,7 +169,8 @@ class SdkTap(SdkPlugin, Tap):
         config = config or ConfigInput()
         with cls.one_sentence():
             if about:
-                cls.print_about(about_format)
+                with written():
+                    cls.print_about(about_format)
                 return
             tap = cls(
                 config=config.config,
@@ -192,7 +194,7 @@ class SdkTap(SdkPlugin, Tap):
             # Before: what a run that could not have everything has to say is an error.
             self.message_writer.flush()
             self.conclude()
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputError):
             raise
         except BaseException:
             self._ending = True
@@ -291,8 +293,8 @@ class SdkStream(Stream):
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        # The SDK announces each error before it raises it; its own sentence comes at the end.
-        level = logging.DEBUG if level >= logging.ERROR else level
+        # The SDK announces each stream and each error; our own sentences come at the end of both.
+        level = level if level == logging.WARNING else logging.DEBUG
         super().log(message, *args, level=level, **kwargs)
 
     @override
@@ -356,7 +358,11 @@ class SdkStream(Stream):
     def _write_record_message(self, record: types.Record) -> None:
         # The SDK copies, masks and validates what is clean already.
         if self._unmapped_name is None:
-            super()._write_record_message(record)
+            for message in self._generate_record_messages(record):
+                if columns := self._flattened.get(message.stream):
+                    message.record = fitting(message.record, columns)
+                self._writer.write_message(message)
+            self.state_manager.is_flushed = False
             return
         for name in self._deselected:
             record.pop(name, None)
@@ -378,6 +384,15 @@ class SdkStream(Stream):
         if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
             return None
         return maps[0].stream_alias
+
+    @cached_property
+    def _flattened(self) -> dict[str, frozenset[str]]:
+        """Columns by table, if rows are flattened."""
+        return {
+            each.stream_alias: frozenset(each.transformed_schema["properties"])
+            for each in self.stream_maps
+            if each.flattening_enabled
+        }
 
     @cached_property
     def _deselected(self) -> tuple[str, ...]:

@@ -114,6 +114,8 @@ class QontoStream(ReadAgain):
         self.run = run
         self.envelope = self.envelope or self.name  # type: ignore[misc]
         self._cleaner: Cleaner | None = None
+        self._signs = False
+        """Whether rows say which organization they are of."""
         self.started = False
         """Whether reading has begun."""
         self._documents: Companion | None = None
@@ -159,6 +161,8 @@ class QontoStream(ReadAgain):
             RowError: If it cannot be used at all.
         """
         if self._cleaner is None:
+            # A catalog of an older version does not know the column.
+            self._signs = schemas.ORGANIZATION in self.effective_schema["properties"]
             self._cleaner = Cleaner(
                 schemas.promised(self.name),
                 self.effective_schema,
@@ -168,11 +172,12 @@ class QontoStream(ReadAgain):
         if type(row) is not dict:
             return self._cleaner(row)
         row = self.reshape(row, context)
-        if self._documents is None:
-            return self._cleaner(row)
         # Cleaning removes the links to the documents.
-        documents = tuple(self._documents.documents_of(row))
-        return self._documents.attach(self._cleaner(row), documents)
+        documents = tuple(self._documents.documents_of(row)) if self._documents else ()
+        row = self._cleaner(row)
+        if self._signs and not row.get(schemas.ORGANIZATION):
+            row[schemas.ORGANIZATION] = self.run.owner
+        return self._documents.attach(row, documents) if self._documents else row
 
     def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield rows as they are; if documents are selected, fetch those of the rows to come."""

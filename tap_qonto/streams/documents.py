@@ -18,7 +18,7 @@ from tap_qonto.streams.base import QontoStream
 from tap_qonto.streams.outcomes import Outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.helpers import types
 
@@ -312,6 +312,11 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if self._written >= self.STATE_MSG_FREQUENCY and (parent.is_walker or not parent.selected):
             self._written = 0
             self.checkpoint()
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How many documents were written, by what became of each."""
+        return self._outcomes.counts
 
     def _write_row(self, row: Row, context: types.Context | None) -> None:
         self._written += 1

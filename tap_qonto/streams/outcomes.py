@@ -37,6 +37,13 @@ class Outcomes:
         self._statuses: Counter[str] = Counter()
         self._received = 0
         self._unreadable = 0
+        self._unchanged = 0
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many documents had which fate; `unchanged` are those that were stored before."""
+        fetched = self._statuses - Counter(stored=self._unchanged)
+        return fetched + Counter(unchanged=self._unchanged)
 
     def note(self, fetched: Fetched, context: Mapping[str, Any]) -> None:
         """Count a document that belongs to a row."""
@@ -57,6 +64,7 @@ class Outcomes:
                 self._stream, self._belongs_to, context.get(self._belongs_to), reason,
             )  # fmt: skip
         self._statuses[status] += 1
+        self._unchanged += status == "stored" and not fetched.received
         self._received += fetched.received
         if fetched.complaint:
             if not self._unreadable:

@@ -102,7 +102,9 @@ class Transactions(Windowed, params=INCLUDES):
     def _begun(self, context: types.Context) -> list[WindowReading]:
         """Return the readings of an account, one per group of statuses, begun."""
         window = self.window(context)
-        return [self.sequence(window, context, *params) for params in self._params(context)]
+        selections = self._params(context)
+        self.progress.lists = len(self._accounts) * len(selections)
+        return [self.sequence(window, context, *params) for params in selections]
 
     @override
     def reshape(self, row: Row, context: types.Context | None) -> Row:
