@@ -8,7 +8,6 @@ seam.
 
 from __future__ import annotations
 
-import gc
 import logging
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -25,7 +24,7 @@ from tap_qonto.singer.flattening import fitting
 from tap_qonto.singer.inputs import json_input
 from tap_qonto.singer.messages import MessageWriter, written
 from tap_qonto.singer.progress import Progress, Silent
-from tap_qonto.singer.sdk_plugin import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
+from tap_qonto.singer.sdk_plugin import ConfigInput, SdkPlugin, collect_seldom
 from tap_qonto.singer.states import part_of
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ if TYPE_CHECKING:
 
     from tap_qonto.api.pages import Row
 
-_COLUMN = len(("properties", "name"))
-"""Length of a breadcrumb that leads to a column."""
+_COLUMN = len(("properties", "name"))  # of a breadcrumb
 
 
 class SdkTap(SdkPlugin, Tap):
@@ -48,11 +46,7 @@ class SdkTap(SdkPlugin, Tap):
     message_writer_class = MessageWriter
     message_writer: MessageWriter
 
-    _ending = False
-    """Whether the run is over but for what must still be written."""
-
-    def __init__(self, *, config: Any = None, **options: Any) -> None:
-        super().__init__(config=config, **options)
+    _ending = False  # whether the run is over but for what must still be written
 
     # Hooks
 
@@ -120,8 +114,8 @@ class SdkTap(SdkPlugin, Tap):
         # A stream that is mapped to nothing would be read for nobody, and its bookmark would move.
         for stream in self.streams.values():
             maps = self.mapper.stream_maps.get(stream.name, ())
-            mapped = maps and all(isinstance(one, RemoveRecordTransform) for one in maps)
-            if stream.selected and mapped:
+            nothing = maps and all(isinstance(one, RemoveRecordTransform) for one in maps)
+            if stream.selected and nothing:
                 # Rows that no map lets through have no children either.
                 for one in (stream, *stream.child_streams):
                     one.selected = False
@@ -178,9 +172,7 @@ class SdkTap(SdkPlugin, Tap):
                 catalog=None if catalog is None else json_input(catalog, "--catalog"),
                 parse_env_config=config.parse_env,
             )
-            # Rows are many objects and no cycles: looking for those costs a tenth of the run.
-            gc.freeze()
-            gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+            collect_seldom()
             tap.run()
 
     def run(self) -> None:
