@@ -94,7 +94,6 @@ class SdkTap(SdkPlugin, Tap):
             if stream.parent_stream_type:
                 continue  # is read row by row of its parent
             if not stream.selected and not stream.has_selected_descendents:
-                self.logger.debug("%s: not selected", stream.name)
                 continue
             try:
                 stream.sync()
