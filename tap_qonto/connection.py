@@ -12,7 +12,7 @@ from tap_qonto import __version__
 from tap_qonto.api.client import Client
 from tap_qonto.api.errors import CredentialError, InputError
 from tap_qonto.api.files import FileHost
-from tap_qonto.api.rate import RateLimit
+from tap_qonto.api.rate import RateLimit, shared_file
 from tap_qonto.api.transport import Transport
 from tap_qonto.auth.credentials import authenticator, store_path
 from tap_qonto.auth.keys import STAGING_HEADER
@@ -85,9 +85,11 @@ class Connection:
     @property
     def _rate_limit(self) -> RateLimit:
         try:
-            path = store_path(self._config).with_name("rate-limit")
+            folder = store_path(self._config).parent
         except CredentialError:  # a user without a home folder
             path = None
+        else:
+            path = shared_file(folder, self._config.get("api_url"), self._machine.clock())
         return RateLimit(self._config["rate_limit_share"], path)
 
     @cached_property

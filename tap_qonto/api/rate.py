@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import mmap
 import os
+import re
 import struct
 import sys
 import threading
 import time
 import weakref
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -35,6 +37,9 @@ LIMITS: Final = ((1_000, 10.0), (10_000, 600.0))
 
 _MOST: Final = 1_000_000
 """Requests that are remembered at most, for shares that are far beyond Qonto's own limit."""
+
+_KEPT: Final = 3_600.0
+"""Seconds after which the file of a server that nobody asks any more is removed."""
 
 _NUMBER = struct.Struct("<Q")
 _INSTANT = struct.Struct("<d")
@@ -156,6 +161,25 @@ class RateLimit:
             return None
         self._among_runs = lock
         return ring
+
+
+def shared_file(folder: Path, api_url: str | None, now: float) -> Path:
+    """Return the file that the runs share which ask the same server.
+
+    Removes those of other servers that nobody has asked for an hour: no window is that long.
+
+    Args:
+        folder: Where such files are.
+        api_url: The setting, for a server that is not Qonto's own.
+        now: Seconds since the epoch.
+    """
+    if not api_url:
+        return folder / "rate-limit"
+    with suppress(OSError):
+        for old in folder.glob("rate-limit-*"):
+            if now - old.stat().st_mtime > _KEPT:
+                old.unlink()
+    return folder / f"rate-limit-{re.sub(r'[^A-Za-z0-9.-]', '_', urlsplit(api_url).netloc)[:80]}"
 
 
 def _lock_beside(path: Path) -> AbstractContextManager[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.api.rate import RateLimit
+from tap_qonto.api.rate import RateLimit, shared_file
 from tap_qonto.demo import Api, Company
 from tests.kit import faults
 from tests.kit.runner import run
@@ -144,8 +144,24 @@ def test_every_request_of_a_run_counts_beside_the_token_store(
     done = run(config, api=Api(Company(transactions=60)), select=["labels", "teams"])
     assert done.exit_code == 0
     assert not slept
-    shared = (store.parent / "rate-limit").read_bytes()
+    (file,) = store.parent.glob("rate-limit-127.0.0.1_*[0-9]")
+    shared = file.read_bytes()
     assert int.from_bytes(shared[:8], "little") == len(done.requests)
+
+
+def test_each_server_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    now = time.time()
+    files = {
+        shared_file(tmp_path, url, now)
+        for url in (None, "http://127.0.0.1:1/v2", "http://127.0.0.1:2/v2", "https://a.b/v2")
+    }
+    assert len(files) == 4
+    assert all(file.parent == tmp_path for file in files)
+    (tmp_path / "rate-limit-gone").touch()
+    shared_file(tmp_path, "https://a.b/v2", now + 3_000)
+    assert (tmp_path / "rate-limit-gone").exists()
+    shared_file(tmp_path, "https://a.b/v2", now + 4_000)
+    assert not (tmp_path / "rate-limit-gone").exists()
 
 
 def test_an_incremental_run_without_news_asks_once_per_list_and_account() -> None:
