@@ -1,4 +1,4 @@
-"""Measure the tap beside the loop of Qonto's guide, and print the README's table.
+"""Measure the tap beside the loop of Qonto's guide, and the pipe beside others: a table.
 
     uv run python -m tests.benchmarks                      everything, about 15 minutes
     uv run python -m tests.benchmarks small latency        some rows
@@ -23,6 +23,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.benchmarks.loaders import (
+    Loader,
+    by_dlt,
+    loader,
+    piped,
+    postgres,
+    rows_in_duckdb,
+)
 from tests.benchmarks.processes import Run, Workplace, measured, row_bytes, served
 
 if TYPE_CHECKING:
@@ -165,6 +173,61 @@ def receipts(place: Workplace, repeat: int) -> list[Line]:
     return [compared(work, taps, loops, 1 / 8, None)]
 
 
+LOADED = 20_000
+"""Transactions that the pipes load, over four accounts."""
+
+
+def into_duckdb(place: Workplace, repeat: int) -> list[Line]:
+    """Load transactions into new DuckDB files, by the tap and its loader and by dlt."""
+    duckdb = loader("target-duckdb")
+    pipes, others = [], []
+    with served(accounts=4, transactions=LOADED) as url:
+        for turn in range(repeat + 1):
+            folder = place.folder / f"duckdb-{turn}"
+            folder.mkdir()
+            file = folder / "tap.duckdb"
+            settings = duckdb.settings | {"path": str(file)}
+            tap = place.tap(url, rate_limit_share=UNLIMITED)
+            pipes.append(piped(tap, Loader(duckdb.program, settings), folder))
+            others.append(measured(by_dlt(url, folder)))
+            for rows in (
+                rows_in_duckdb(file, "qonto.transactions"),
+                rows_in_duckdb(folder / "dlt.duckdb", "qonto.transactions"),
+            ):
+                expect_loaded(rows)
+    work = f"4 x {LOADED // 4:,} rows into DuckDB; beside it: dlt"
+    return [compared(work, pipes[1:], others[1:], 0.8, None)]
+
+
+def into_postgres(place: Workplace, repeat: int) -> list[Line]:
+    """Load transactions into PostgreSQL, by the settings of meltano.yml and by the loader's own."""
+    target = loader("target-postgres")
+    pipes, others = [], []
+    with served(accounts=4, transactions=LOADED) as url, postgres() as server:
+        tap = place.tap(url, rate_limit_share=UNLIMITED)
+        for turn in range(repeat + 1):
+            for runs, name, settings in (
+                (pipes, f"ours_{turn}", target.settings),
+                (others, f"theirs_{turn}", {}),
+            ):
+                told = settings | server.settings | {"default_target_schema": name}
+                runs.append(piped(tap, Loader(target.program, told), place.folder))
+                expect_loaded(int(server.ask(f"select count(*) from {name}.transactions")))
+    work = f"4 x {LOADED // 4:,} rows into PostgreSQL; beside it: the loader's defaults"
+    return [compared(work, pipes[1:], others[1:], 0.5, None)]
+
+
+def expect_loaded(rows: int) -> None:
+    """Make sure that a table has all rows.
+
+    Raises:
+        RuntimeError: If not.
+    """
+    if rows != LOADED:
+        msg = f"{rows:,} rows were loaded instead of {LOADED:,}"
+        raise RuntimeError(msg)
+
+
 MEASUREMENTS: dict[str, Callable[[Workplace, int], list[Line]]] = {
     "small": Comparison(4, 10_000, 0.0, 1.0).measure,
     "large": Comparison(4, 50_000, 0.0, 0.75, efficient=True).measure,
@@ -173,6 +236,8 @@ MEASUREMENTS: dict[str, Callable[[Workplace, int], list[Line]]] = {
     "memory": memory,
     "idle": idle,
     "receipts": receipts,
+    "duckdb": into_duckdb,
+    "postgres": into_postgres,
 }
 
 
@@ -248,7 +313,7 @@ def main() -> int:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     write(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, medians of "
-        f"{arguments.repeat} runs in turn. The tap's rate limit is out of play in the rows that "
+        f"{arguments.repeat} runs in turn, load {os.getloadavg()[0]:.1f} at the beginning. The tap's rate limit is out of play in the rows that "
         f"compare transactions (`rate_limit_share` {UNLIMITED:,.0f}).\n"
     )
     write("| work | tap | plain loop | ratio | rows per CPU second | peak memory | bar | met |")
