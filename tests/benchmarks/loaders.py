@@ -143,7 +143,11 @@ def postgres() -> Iterator[Postgres]:
         RuntimeError: If none is installed.
     """
     found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    folders = (
+        [Path(found).resolve().parent]
+        if found
+        else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    )
     if not folders:
         msg = "The row 'postgres' needs a PostgreSQL server (initdb, pg_ctl, psql)"
         raise RuntimeError(msg)
