@@ -180,7 +180,8 @@ LOADED = 20_000
 def into_duckdb(place: Workplace, repeat: int) -> list[Line]:
     """Load transactions into new DuckDB files, by the tap and its loader and by dlt."""
     duckdb = loader("target-duckdb")
-    pipes, others = [], []
+    pipes: list[Run] = []
+    others: list[Run] = []
     with served(accounts=4, transactions=LOADED) as url:
         for turn in range(repeat + 1):
             folder = place.folder / f"duckdb-{turn}"
@@ -202,7 +203,8 @@ def into_duckdb(place: Workplace, repeat: int) -> list[Line]:
 def into_postgres(place: Workplace, repeat: int) -> list[Line]:
     """Load transactions into PostgreSQL, by the settings of meltano.yml and by the loader's own."""
     target = loader("target-postgres")
-    pipes, others = [], []
+    pipes: list[Run] = []
+    others: list[Run] = []
     with served(accounts=4, transactions=LOADED) as url, postgres() as server:
         tap = place.tap(url, rate_limit_share=UNLIMITED)
         for turn in range(repeat + 1):
@@ -313,7 +315,8 @@ def main() -> int:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     write(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, medians of "
-        f"{arguments.repeat} runs in turn, load {os.getloadavg()[0]:.1f} at the beginning. The tap's rate limit is out of play in the rows that "
+        f"{arguments.repeat} runs in turn, load {os.getloadavg()[0]:.1f} at "
+        "the beginning. The tap's rate limit is out of play in the rows that "
         f"compare transactions (`rate_limit_share` {UNLIMITED:,.0f}).\n"
     )
     write("| work | tap | plain loop | ratio | rows per CPU second | peak memory | bar | met |")

@@ -81,7 +81,7 @@ def piped(tap: Sequence[str], target: Loader, folder: Path) -> Run:
             [target.program, "--config", str(config)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
         ) as process:  # fmt: skip
-            assert process.stdin is not None  # noqa: S101 - for types
+            assert process.stdin is not None
             run = measured(tap, process.stdin.fileno())
             process.stdin.close()
             code = process.wait()
