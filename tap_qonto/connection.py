@@ -18,6 +18,7 @@ from tap_qonto.auth.credentials import authenticator, store_path
 from tap_qonto.auth.keys import STAGING_HEADER
 from tap_qonto.documents.archive import Archive
 from tap_qonto.documents.places import storage_at
+from tap_qonto.documents.reader import InvoiceReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,6 +106,7 @@ class Connection:
             slots=self.transport.slots,
             headers={"User-Agent": self._user_agent},
             adapter=self._demo[1] if self._demo else None,
+            clock=self._machine.clock,
         )
 
     @cached_property
@@ -121,6 +123,10 @@ class Connection:
             self.client,
             self.files,
             storage,
+            reader=InvoiceReader(
+                seconds=float(config["pdf_timeout_seconds"]),
+                megabytes=config["pdf_max_memory_mb"],
+            ),
             largest=config["attachments_max_bytes"],
             machine=self._machine,
         )

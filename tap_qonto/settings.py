@@ -221,6 +221,21 @@ _READING = (
         description="Also store the signed (PAdES) copy of a transaction's attachments, at one "
         "request each.",
     ),
+    th.Property(
+        "pdf_timeout_seconds",
+        th.NumberType(exclusive_minimum=0),
+        default=20,
+        title="PDF time limit",
+        description="Seconds after which the search of one PDF for an electronic invoice is given "
+        "up; the document is stored all the same.",
+    ),
+    th.Property(
+        "pdf_max_memory_mb",
+        th.IntegerType(minimum=128),
+        default=512,
+        title="PDF memory limit",
+        description="Megabytes of memory that this search may take.",
+    ),
 )
 """What the tap reads, and how."""
 
@@ -298,6 +313,12 @@ TARGET_SETTINGS = th.PropertiesList(*_CONNECTION, *_WRITING, *_PACE, additional_
 
 
 _AMOUNT = re.compile(r"\d{1,12}(\.\d{1,2})?")
+_CREDENTIALS = (
+    *("login", "secret_key"),
+    *("client_id", "client_secret", "refresh_token", "access_token"),
+)
+"""Settings that only make sense with an account."""
+
 _NO_DATE = "Set {} to an ISO 8601 date, for example 2024-01-01"
 
 
@@ -383,6 +404,15 @@ def problems(
                 f"Set {name} to an https:// URL; plain http:// would show the credentials to the "
                 "network, and is accepted for this machine (127.0.0.1, localhost) only"
             )
+    if config.get("environment") == "demo" and (
+        given := [name for name in _CREDENTIALS if config.get(name)]
+    ):
+        yield (
+            f"environment is demo, which is a made-up company, but there are credentials "
+            f"({', '.join(given)}). For the account that they belong to, set environment to "
+            "production (with Meltano: meltano --environment=prod run ...); for the made-up "
+            "company, unset them"
+        )
     if config.get("environment") == "sandbox" and not config.get("staging_token"):
         yield "Set staging_token, which the sandbox wants with every request"
     yield from _list_problems(config)

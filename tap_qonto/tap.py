@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,10 +20,12 @@ from tap_qonto.reading.catalog import checked_catalog
 from tap_qonto.reading.run import Run
 from tap_qonto.reading.state import OWNER, bookmarks_of
 from tap_qonto.settings import SETTINGS, numbers, problems, type_errors
+from tap_qonto.singer.closing import closing_line
 from tap_qonto.singer.endings import sentence_of
 from tap_qonto.singer.sdk import SdkTap
 from tap_qonto.streams import READ_FIRST, STREAMS
 from tap_qonto.streams.base import QontoStream
+from tap_qonto.streams.documents import DocumentStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +60,9 @@ class TapQonto(SdkTap):
 
     _owner = ""
     """The organization that the given state is of, if it says so."""
+
+    _started = 0.0
+    """When the run began, by the stopwatch."""
 
     def __init__(self, *, config: Any = None, **options: Any) -> None:
         if isinstance(options.get("catalog"), dict):
@@ -134,6 +139,7 @@ class TapQonto(SdkTap):
 
     @override
     def run(self) -> None:
+        self._started = self.machine.stopwatch()
         self.connection.client.on_proven = self._ask_early
         super().run()
 
@@ -177,6 +183,21 @@ class TapQonto(SdkTap):
 
     @override
     def conclude(self) -> None:
+        left_out = {*self.reading.skipped, *self.reading.failed}
+        read = [stream for stream in self.streams.values() if stream.selected]
+        documents: Counter[str] = Counter()
+        for stream in read:
+            if isinstance(stream, DocumentStream):
+                documents.update(stream.outcomes)
+        tables = sum(stream.name not in left_out for stream in read)
+        seconds = self.machine.stopwatch() - self._started
+        rows = self.message_writer.rows
+        _logger.info("%s", closing_line(tables, rows, documents, seconds))
+        if self.config["environment"] == "demo":
+            _logger.info(
+                "This company is made up, because environment is demo. For your own account set "
+                "environment to production, and its credentials"
+            )
         self.reading.summarize()
 
     @override

@@ -111,8 +111,12 @@ class Client:
                     begun.append(self._early[query])
         return begun
 
-    def get(self, query: Query) -> Row:
+    def get(self, query: Query, *, tries: int | None = None) -> Row:
         """Return the object that is one answer; numbers with a fraction are `Decimal`.
+
+        Args:
+            query: What is asked.
+            tries: How often to ask at most; as often as the machine has patience for if None.
 
         Raises:
             AnswerError: If the answer is no object.
@@ -120,21 +124,22 @@ class Client:
             CeilingError: If the query matches more rows than Qonto lists.
             PastTheEndError: If the page lies beyond the last one.
         """
-        answer, _ = self._answer(query)
+        answer, _ = self._answer(query, tries)
         return {name: self._decoded(query, part) for name, part in answer.items()}
 
-    def object(self, query: Query, envelope: str = "") -> Row:
+    def object(self, query: Query, envelope: str = "", *, tries: int | None = None) -> Row:
         """Return the object that an answer holds.
 
         Args:
             query: What is asked.
             envelope: The key that holds the object; empty if the answer itself is the object.
+            tries: How often to ask at most; as often as the machine has patience for if None.
 
         Raises:
             AnswerError: If there is none.
             QontoError: As `get` does.
         """
-        answer = self.get(query)
+        answer = self.get(query, tries=tries)
         value = answer.get(envelope) if envelope else answer
         if not isinstance(value, dict):
             msg = f"{request_line(query)} answered JSON without the object {envelope!r}"
@@ -224,13 +229,13 @@ class Client:
             msg = f"{request_line(query)} answered 200 with text that is not valid JSON"
             raise AnswerError(msg, status=HTTPStatus.OK) from None
 
-    def _answer(self, query: Query) -> tuple[_Answer, bool]:
+    def _answer(self, query: Query, tries: int | None = None) -> tuple[_Answer, bool]:
         """Return an answer that was asked for early, or ask now; and whether it was early."""
         with self._early_lock:
             early = self._early.pop(query, None)
-        return (self._get(query), False) if early is None else (early.result(), True)
+        return (self._get(query, tries), False) if early is None else (early.result(), True)
 
-    def _get(self, query: Query) -> _Answer:
+    def _get(self, query: Query, tries: int | None = None) -> _Answer:
         def told(error: FaultError, wait: float) -> None:
             if error.status == HTTPStatus.TOO_MANY_REQUESTS:
                 # What Qonto says of one request holds for all that come from this machine.
@@ -240,7 +245,7 @@ class Client:
             lambda: self._attempt(query),
             FaultError,
             query.stream,
-            tries=self._machine.tries,
+            tries=tries or self._machine.tries,
             sleep=self._machine.sleep,
             told=told,
         )

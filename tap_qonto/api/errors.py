@@ -25,9 +25,11 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     ├── RowError                    a row cannot be used at all
     ├── StorageError                a document cannot be stored or read back
     │   └── StoppedStoringError     ... because the run is at its end
+    ├── DebtError                   more documents cannot be had than a state can name
     ├── UnusableFileError           a file that a row names cannot be sent
     ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
     ├── InputError                  what was given to the run cannot be used
+    ├── OutputError                 standard output cannot be written
     ├── NothingReadError            every selected stream was refused
     ├── FailedStreamsError          some streams could not be read
     ├── RowsRefusedError            rows or settings of the target that cannot be used
@@ -217,6 +219,10 @@ class StoppedStoringError(StorageError):
     """The run ended while a document was being stored."""
 
 
+class DebtError(SentenceError):
+    """A stream owes more documents than its state can name."""
+
+
 class UnusableFileError(SentenceError):
     """A file that a row names cannot be sent; the message says why, without its path."""
 
@@ -229,6 +235,20 @@ class InputError(SentenceError):
     """A file given to the run cannot be used; the message says why and what to do."""
 
     ends_run = True
+
+
+class OutputError(SentenceError):
+    """Standard output cannot be written, for another reason than a target that is gone.
+
+    Args:
+        error: What the machine said.
+    """
+
+    ends_run = True
+
+    def __init__(self, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        super().__init__(f"This machine refused something (standard output): {reason}")
 
 
 class NothingReadError(SentenceError):

@@ -49,6 +49,7 @@ def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
     sleep: Callable[[float], None],
     told: Callable[[FaultError, float], None] = lambda _error, _wait: None,
     stopped: Callable[[], bool] = lambda: False,
+    otherwise: str = "nothing is lost, the next run goes on from the last state",
 ) -> _T:
     """Return what an attempt gives, and make further ones where they may help.
 
@@ -60,6 +61,7 @@ def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
         sleep: Waits for a number of seconds.
         told: Is told each error and the seconds until the next attempt.
         stopped: Whether the run is at its end, so that nothing is worth another attempt.
+        otherwise: What happens when all attempts were in vain, for the message.
 
     Raises:
         FaultError: Of the given kind, that of the last attempt, saying how many were made.
@@ -71,10 +73,8 @@ def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
             return attempt()
         except kind as error:
             if number == tries or stopped():
-                msg = (
-                    f"{error}. Gave up after {number} attempts; nothing is lost, the next run goes "
-                    "on from the last state"
-                )
+                attempts = "attempt" if number == 1 else "attempts"
+                msg = f"{error}. Gave up after {number} {attempts}; {otherwise}"
                 raise type(error)(msg, status=error.status, code=error.code) from None
             wait = pauses.send(error)
             told(error, wait)

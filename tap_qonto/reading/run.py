@@ -22,7 +22,7 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
 from tap_qonto.api.pages import Query, paged
-from tap_qonto.reading.accounts import checked_accounts
+from tap_qonto.reading.accounts import checked_accounts, chosen
 from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.settings import start_instant
@@ -74,7 +74,9 @@ class Run:
         self._config = config
         self._connection = connection
         self._began = machine.clock()
+        # Two of them: whoever lists accounts waits for threads that ask whose rows they clean.
         self._organization_lock = threading.Lock()
+        self._accounts_lock = threading.Lock()
         self._given_up = 0
         self._owns_state = False
         """Whether the state is known to be of this organization."""
@@ -160,6 +162,22 @@ class Run:
         query = Query("organization", _ORGANIZATION, self.external_accounts)
         return self.client.object(query, "organization")
 
+    @cached_property
+    def owner(self) -> str | None:
+        """The organization's ID for its rows, asked for once; None if it cannot be had.
+
+        Raises:
+            QontoError: If nothing can be asked for at all.
+        """
+        try:
+            owner = self.organization.get("id") or self.organization.get("slug")
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            _logger.warning("%s; rows do not say which organization they are of", error)
+            return None
+        return owner if isinstance(owner, str) else None
+
     def check_state(self, organization: str) -> None:
         """Refuse the state of another organization.
 
@@ -207,11 +225,12 @@ class Run:
             InputError: If the state is of another organization.
         """
         try:
-            with self._organization_lock:
+            with self._accounts_lock:
                 listed = self._listed_accounts
             if marked and not self._owns_state and listed.keys().isdisjoint(marked):
                 raise InputError(_ANOTHERS_STATE)
-            return self._chosen(listed, marked)
+            wanted = self._config.get("bank_account_ids")
+            return chosen(listed, marked, wanted, external=bool(self.external_accounts))
         except (NotReadableError, UnauthorizedError) as error:
             if not self.may_skip(stream, error):
                 raise
@@ -224,29 +243,8 @@ class Run:
         Raises:
             QontoError: If the accounts cannot be listed.
         """
-        with self._organization_lock:
+        with self._accounts_lock:
             return account in self._listed_accounts
-
-    def _chosen(self, listed: Mapping[str, Row], marked: Collection[str]) -> list[str]:
-        """Return the accounts that the settings choose.
-
-        Raises:
-            QontoError: If they name one that does not exist.
-        """
-        chosen = self._config.get("bank_account_ids")
-        known = [
-            name
-            for name, account in listed.items()
-            if self.external_accounts or not account.get("is_external_account")
-        ]
-        known += sorted(set(marked) - listed.keys())
-        if unknown := set(chosen or ()) - set(known):
-            msg = (
-                f"bank_account_ids names {len(unknown)} account(s) that these credentials do not "
-                f"list: {', '.join(sorted(unknown))}. The stream bank_accounts lists all IDs"
-            )
-            raise QontoError(msg)
-        return [account for account in known if not chosen or account in chosen]
 
     @cached_property
     def _listed_accounts(self) -> dict[str, Row]:
@@ -261,7 +259,7 @@ class Run:
         # Both are asked for at once.
         self.client.ask_early([paged(Query("transactions", _ACCOUNTS), 1)])
         try:
-            accounts = checked_accounts(_ORGANIZATION, self._organization.get("bank_accounts", []))
+            accounts = checked_accounts(_ORGANIZATION, self.organization.get("bank_accounts", []))
         except QontoError as error:
             if error.ends_run:
                 raise

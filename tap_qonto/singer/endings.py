@@ -15,7 +15,7 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 import tap_qonto
 from tap_qonto.api.errors import InputError, SentenceError, StoppedError
 from tap_qonto.machine import exit_at_once
-from tap_qonto.singer.messages import MessageWriter
+from tap_qonto.singer.messages import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +47,8 @@ def one_sentence(
         try:
             yield
         finally:
-            sys.stdout.flush()  # here, where a closed pipe is still told
+            with written():
+                sys.stdout.flush()  # here, where a closed pipe is still told
     except (Exit, SystemExit):
         raise  # click's way to end a command
     except ConfigValidationError as error:
@@ -62,7 +63,6 @@ def one_sentence(
             _logger.error("%s", sentence)
         leave(getattr(error, "exit_code", 1))
     except BrokenPipeError:
-        MessageWriter.abandon()
         _logger.error("The target has closed the pipe; its own log says why")
         leave(1)
     except StoppedError as stop:

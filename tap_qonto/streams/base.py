@@ -30,7 +30,7 @@ from tap_qonto.reading.findings import Findings, TellingRow
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
 from tap_qonto.reading.state import INTERRUPTED, OWNER, Bookmark
-from tap_qonto.singer.sdk import SdkStream
+from tap_qonto.streams.again import ReadAgain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,6 +45,15 @@ if TYPE_CHECKING:
 
 class Companion(Protocol):
     """The child stream that holds the documents of a stream's rows, as the parent sees it."""
+
+    def prepare(self, parent: QontoStream) -> None:
+        """Look at what is lacking, before the rows are read."""
+
+    def settle(self, parent: QontoStream) -> None:
+        """Have what is lacking, after the rows were read."""
+
+    def forget(self) -> None:
+        """Note that rows are read without their documents."""
 
     def documents_of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row, as Qonto sent it, points at."""
@@ -69,7 +78,7 @@ _HOPELESS_CHILD = 1
 """The same for rows of a parent, of which there may be thousands."""
 
 
-class QontoStream(SdkStream):
+class QontoStream(ReadAgain):
     """Rows of one endpoint.
 
     Class keywords say what differs from the usual: `envelope`, the key that holds the rows
@@ -107,10 +116,13 @@ class QontoStream(SdkStream):
         self.run = run
         self.envelope = self.envelope or self.name  # type: ignore[misc]
         self._cleaner: Cleaner | None = None
+        self._signs = False
+        """Whether rows say which organization they are of."""
         self.started = False
         """Whether reading has begun."""
         self._documents: Companion | None = None
         self._bookmark: Bookmark | None = None
+        self._tap_of_run = tap
         self._given_up = 0
         self._findings = Findings()
 
@@ -151,6 +163,8 @@ class QontoStream(SdkStream):
             RowError: If it cannot be used at all.
         """
         if self._cleaner is None:
+            # A catalog of an older version does not know the column.
+            self._signs = schemas.ORGANIZATION in self.effective_schema["properties"]
             self._cleaner = Cleaner(
                 schemas.promised(self.name),
                 self.effective_schema,
@@ -160,11 +174,12 @@ class QontoStream(SdkStream):
         if type(row) is not dict:
             return self._cleaner(row)
         row = self.reshape(row, context)
-        if self._documents is None:
-            return self._cleaner(row)
         # Cleaning removes the links to the documents.
-        documents = tuple(self._documents.documents_of(row))
-        return self._documents.attach(self._cleaner(row), documents)
+        documents = tuple(self._documents.documents_of(row)) if self._documents else ()
+        row = self._cleaner(row)
+        if self._signs and not row.get(schemas.ORGANIZATION):
+            row[schemas.ORGANIZATION] = self.run.owner
+        return self._documents.attach(row, documents) if self._documents else row
 
     def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield rows as they are; if documents are selected, fetch those of the rows to come."""
@@ -247,7 +262,34 @@ class QontoStream(SdkStream):
         bookmark.move(self.run.end if count and not last else last)
         bookmark.finish()
 
+    def walker(self, walk: dict[str, Any], documents: Companion) -> QontoStream:
+        """Return this stream once more, to read what it has read before for the documents only.
+
+        Args:
+            walk: Keeps how far it has come, as a stream's state does.
+            documents: The stream of the documents.
+        """
+        walker = type(self)(self._tap_of_run, self.run)
+        walker.walk_by(walk)
+        walker._documents = documents  # noqa: SLF001 - another one of us
+        return walker
+
     # What the SDK calls
+
+    @override
+    def before_rows(self) -> None:
+        self._documents = self._selected_documents()
+        if self._documents:
+            self._documents.prepare(self)
+            return
+        for child in self.child_streams:
+            if isinstance(child, QontoStream) and child.holds_documents:
+                cast("Companion", child).forget()
+
+    @override
+    def after_rows(self) -> None:
+        if self._documents:
+            self._documents.settle(self)
 
     @override
     def get_records(self, context: types.Context | None) -> Iterator[Row]:
@@ -256,7 +298,6 @@ class QontoStream(SdkStream):
         if self._given_up >= (_HOPELESS_CHILD if self.parent_stream_type else _HOPELESS):
             self.progress.unfinished = True
             return
-        self._documents = self._selected_documents()
         emitted = False
         try:
             for row in self.rows(context):

@@ -40,6 +40,7 @@ class Transactions(Windowed, params=INCLUDES):
     name = "transactions"
     path = "/transactions"
     replication_key = "updated_at"
+    partition_keys = ("bank_account_id",)
     asks_to_begin = True
 
     def __init__(self, *parts: Any) -> None:
@@ -102,7 +103,9 @@ class Transactions(Windowed, params=INCLUDES):
     def _begun(self, context: types.Context) -> list[WindowReading]:
         """Return the readings of an account, one per group of statuses, begun."""
         window = self.window(context)
-        return [self.sequence(window, context, *params) for params in self._params(context)]
+        selections = self._params(context)
+        self.progress.lists = len(self._accounts) * len(selections)
+        return [self.sequence(window, context, *params) for params in selections]
 
     @override
     def reshape(self, row: Row, context: types.Context | None) -> Row:

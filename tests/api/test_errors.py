@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import logging
 import os
+import queue
 import re
-import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -24,6 +27,7 @@ from tap_qonto.api.client import Client
 from tap_qonto.api.pages import Query
 from tap_qonto.api.transport import Transport
 from tap_qonto.demo import Api, Company, DemoServer
+from tap_qonto.machine import Machine
 from tap_qonto.tap import TapQonto
 from tests.kit import faults
 from tests.kit.answers import alter
@@ -31,6 +35,7 @@ from tests.kit.faults import Faults, answer
 from tests.kit.runner import (
     COMMAND,
     KEY,
+    PATIENCE,
     Run,
     catalog_of,
     config_for,
@@ -83,6 +88,14 @@ def errors(outcome: Run) -> list[str]:
     return re.findall(r"^ERROR \S+ (.*)$", outcome.log, re.MULTILINE)
 
 
+def as_sent(outcome: Run, stream: str) -> list[Row]:
+    """Return the rows of a stream without the column that the tap itself fills in."""
+    rows = [dict(row) for row in outcome.records[stream]]
+    for row in rows:
+        assert row.pop("organization_id")
+    return rows
+
+
 def retries(outcome: Run) -> list[str]:
     """Return the lines of the log that announce a retry."""
     return [line for line in outcome.log.splitlines() if "trying again in" in line]
@@ -103,7 +116,6 @@ PASSING = {
     "reset": (faults.reset, "got no whole answer"),
     "cut by length": (faults.cut, "got no whole answer"),
     "cut in chunks": (faults.cut_in_chunks, "got no whole answer"),
-    "body without end": (faults.dribble, "not complete within request_timeout"),
 }
 
 
@@ -112,7 +124,7 @@ def test_a_fault_that_passes_costs_a_retry_and_no_row(
     small: Company, waits: list[float], fault: Fault, told: str
 ) -> None:
     api = failing(small, "/labels", fault, fault)
-    outcome = run({"request_timeout": 0.4}, api=api, select=["labels"])
+    outcome = run(api=api, select=["labels"])
     assert outcome.exit_code == 0
     expected = {row["id"] for row in small.rows("labels")}
     assert {row["id"] for row in outcome.records["labels"]} == expected
@@ -123,6 +135,16 @@ def test_a_fault_that_passes_costs_a_retry_and_no_row(
         assert told in line
         assert f"trying again in {wait:.1f} s" in line
     assert not errors(outcome)
+
+
+def test_a_body_without_end_costs_a_retry_and_no_row(small: Company, waits: list[float]) -> None:
+    # Seconds enough for an answer of a busy machine, and four attempts to spare.
+    api = failing(small, "/labels", faults.dribble)
+    outcome = run({"request_timeout": 1}, api=api, select=["labels"])
+    assert outcome.exit_code == 0
+    assert len(outcome.records["labels"]) == small.total("labels")
+    assert waits
+    assert "not complete within request_timeout" in retries(outcome)[0]
 
 
 BODY = (
@@ -203,7 +225,6 @@ LASTING = {
     "500": (answer(500), "answered 500"),
     "reset": (faults.reset, "the connection broke"),
     "cut by length": (faults.cut, "the connection broke"),
-    "body without end": (faults.dribble, "not complete within request_timeout"),
 }
 
 
@@ -212,7 +233,7 @@ def test_a_fault_that_lasts_is_given_up_in_one_sentence(
     small: Company, waits: list[float], fault: Fault, told: str
 ) -> None:
     api = failing(small, "/teams", always=fault)
-    outcome = run({"request_timeout": 0.2}, api=api, select=["sepa_transfers", "teams"])
+    outcome = run(api=api, select=["sepa_transfers", "teams"])
     assert outcome.exit_code == 1
     (sentence,) = errors(outcome)
     assert sentence.startswith("teams: GET /teams ")
@@ -224,12 +245,20 @@ def test_a_fault_that_lasts_is_given_up_in_one_sentence(
     assert "Traceback" not in outcome.log
 
 
-def test_headers_without_end_are_given_up_in_bounded_time(waits: list[float]) -> None:
+def test_a_body_without_end_is_given_up_in_one_sentence(small: Company, waits: list[float]) -> None:
+    api = failing(small, "/labels", always=faults.dribble)
+    outcome = run({"request_timeout": 0.2}, api=api, select=["labels"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert "not complete within request_timeout" in sentence
+    assert "Gave up after 6 attempts" in sentence
+    assert len(waits) == 5
+
+
+def test_headers_without_end_are_given_up(waits: list[float]) -> None:
     with faults.endless_headers() as api_url:
-        began = time.monotonic()
         settings = {"api_url": api_url, "login": "a", "secret_key": "b", "request_timeout": 0.2}
         outcome = run(settings, select=["labels"])
-    assert time.monotonic() - began < 5
     assert outcome.exit_code == 1
     assert "not complete within request_timeout" in errors(outcome)[0]
     assert len(waits) == 5
@@ -271,41 +300,53 @@ def test_a_name_that_does_not_resolve_is_told(
 
 def test_a_429_holds_back_every_request_of_the_run_until_its_time(small: Company) -> None:
     api = Api(small)
-    arrivals: list[float] = []
-    counting = threading.Lock()
+    seen: list[str] = []
 
     def throttle(request: Request) -> Response | None:
-        with counting:
-            arrivals.append(time.monotonic())
-            number = len(arrivals)
-        time.sleep(0.05)
-        return answer(429, {}, Retry_After="1")(request) if number == 5 else None
+        seen.append(request.path)
+        return answer(429, {}, Retry_After="3")(request) if len(seen) == 1 else None
 
     api.before.append(throttle)
-    with (
-        DemoServer(api) as server,
-        ThreadPoolExecutor(4) as threads,
-    ):
-        transport = Transport(server.api_url, auth=None, headers={}, timeout=5, concurrency=4)
-        client = Client(transport, concurrency=4)
-        # More work than the four slots get through before the pause would be over.
-        for work in [threads.submit(client.get, Query("labels", "/labels")) for _ in range(120)]:
-            work.result()
+    now = [1_000.0]
+    asleep: queue.Queue[float] = queue.Queue()
+    awake = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        asleep.put(seconds)
+        assert awake.wait(PATIENCE)
+
+    machine = Machine(stopwatch=lambda: now[0], sleep=sleep)
+    with DemoServer(api) as server, ThreadPoolExecutor(4) as threads:
+        transport = Transport(
+            server.api_url, auth=None, headers={}, timeout=60, concurrency=4, machine=machine
+        )
+        client = Client(transport, concurrency=4, machine=machine)
+        query = Query("labels", "/labels")
+        work = [threads.submit(client.get, query)]
+        assert asleep.get(timeout=PATIENCE) == 3.0
+        work += [threads.submit(client.get, query) for _ in range(3)]
+        assert [asleep.get(timeout=PATIENCE) for _ in range(3)] == [3.0] * 3
+        assert len(seen) == 1, "nobody has asked although there are free slots"
+        now[0] += 3
+        awake.set()
+        for each in work:
+            each.result()
         client.close()
-    throttled = arrivals[4]
-    assert len(arrivals) == 121
-    assert not [at for at in arrivals if throttled + 0.3 < at < throttled + 0.95]
+    assert len(seen) == 5
+    assert asleep.empty()
 
 
 def test_many_threads_that_fail_at_once_log_one_line_per_retry(waits: list[float]) -> None:
     company = Company(transactions=900)
     refused: set[str] = set()
+    one_at_a_time = threading.Lock()  # two readings may want the same page
 
     def refuse_each_page_once(request: Request) -> Response | None:
         page = dict(request.query).get("page", "1")
-        if request.path != "/v2/statements" or page == "1" or page in refused:
-            return None
-        refused.add(page)
+        with one_at_a_time:
+            if request.path != "/v2/statements" or page == "1" or page in refused:
+                return None
+            refused.add(page)
         return answer(429, Retry_After="1")(request)
 
     api = Api(company, authorization=KEY, page_limit=10)
@@ -313,7 +354,8 @@ def test_many_threads_that_fail_at_once_log_one_line_per_retry(waits: list[float
     outcome = run({"concurrency": 8}, api=api, select=["statements"])
     assert outcome.exit_code == 0
     assert len(refused) >= 8
-    assert len(retries(outcome)) == len(waits) == len(refused)
+    assert len(retries(outcome)) == len(refused)
+    assert len(waits) >= len(refused), "those who were about to ask have waited too"
     assert len(outcome.records["statements"]) == company.total("statements")
 
 
@@ -447,7 +489,7 @@ def test_cookies_are_not_kept_and_netrc_is_not_read(
 def test_compressed_answers_are_read(small: Company) -> None:
     fault = faults.compressed({"labels": [{"id": "1", "name": "é"}], "meta": META})
     outcome = run(api=failing(small, "/labels", fault), select=["labels"])
-    assert outcome.records["labels"] == [{"id": "1", "name": "é"}]
+    assert as_sent(outcome, "labels") == [{"id": "1", "name": "é"}]
 
 
 # -- error bodies ---------------------------------------------------------------------------------
@@ -562,7 +604,7 @@ def test_a_broken_promise_keeps_the_row_and_is_told_once(
     fault = answer(200, {"labels": rows, "meta": META | {"total_count": 3}})
     outcome = run(api=failing(small, "/labels", fault), select=["labels"])
     assert outcome.exit_code == 0
-    assert outcome.records["labels"] == [kept | {"id": row["id"]} for row in rows]
+    assert as_sent(outcome, "labels") == [kept | {"id": row["id"]} for row in rows]
     warnings = [line for line in outcome.log.splitlines() if line.startswith("WARNING")]
     assert len(warnings) == 1
     assert told in warnings[0]
@@ -574,7 +616,7 @@ def test_a_new_field_inside_an_object_stays_there(small: Company) -> None:
     fault = answer(200, {"clients": [row], "meta": META | {"total_count": 1}})
     outcome = run(api=failing(small, "/clients", fault), select=["clients"])
     assert outcome.exit_code == 0
-    assert outcome.records["clients"] == [row]
+    assert as_sent(outcome, "clients") == [row]
     assert "what the catalog does not know, in 'billing_address.planet' 1 time" in outcome.log
 
 
@@ -626,7 +668,7 @@ def test_a_signal_ends_the_run_with_the_last_safe_state(
             head += process.stdout.readline()
         process.send_signal(signum)
         output = head + process.stdout.read()
-        outcome = Run(process.wait(10), parsed(output), log_of(process))
+        outcome = Run(process.wait(PATIENCE), parsed(output), log_of(process))
     assert outcome.exit_code == code
     assert output.endswith(b"\n"), "a torn message"
     assert outcome.messages[-1]["type"] == "STATE"
@@ -637,20 +679,30 @@ def test_a_signal_ends_the_run_with_the_last_safe_state(
     assert "Traceback" not in outcome.log
 
 
+def wait_until_full(pipe: IO[bytes]) -> None:
+    """Return when a pipe that nobody reads takes nothing more."""
+    capacity = fcntl.fcntl(pipe.fileno(), fcntl.F_GETPIPE_SZ)
+    held = array("i", [0])
+    for _ in range(int(PATIENCE / 0.01)):
+        fcntl.ioctl(pipe.fileno(), termios.FIONREAD, held)
+        if held[0] > capacity - 4096:  # the rest of a page may stay empty
+            return
+        time.sleep(0.01)
+    pytest.fail(f"the pipe holds {held[0]} of {capacity} bytes")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much a pipe holds")
 def test_a_signal_does_not_tear_a_message_when_the_pipe_is_full() -> None:
     settings = {"environment": "demo"}
     with start_process(settings, catalog=catalog_of(["transactions"])) as process:
         assert process.stdout
-        os.set_blocking(process.stdout.fileno(), False)
-        select.select([process.stdout], [], [], 20)
-        time.sleep(1.5)  # the pipe holds 64 KiB, so the tap is stuck in the middle of a block
+        # The tap is stuck in the middle of a block as soon as the pipe holds no more.
+        wait_until_full(process.stdout)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
-        os.set_blocking(process.stdout.fileno(), True)
         output = process.stdout.read()
-        assert process.wait(10) == 143
+        assert process.wait(PATIENCE) == 143
     assert output.endswith(b"\n")
     assert parsed(output)[-1]["type"] == "STATE"
 
@@ -661,7 +713,7 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
         assert process.stdout
         process.stdout.readline()
         process.stdout.close()
-        code = process.wait(10)
+        code = process.wait(PATIENCE)
         log = log_of(process)
     assert "Traceback" not in log
     assert "Exception ignored" not in log
@@ -671,16 +723,26 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
-def test_a_full_disk_is_told() -> None:
-    arguments = [str(COMMAND), "--config", '{"environment": "demo"}']
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("options", [(), ("--discover",), ("--about", "--format=json")])
+def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:
+    arguments = [str(COMMAND), "--config", '{"environment": "demo"}', *options]
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(
-            arguments, stdout=full, stderr=subprocess.PIPE, timeout=20, check=False
+            arguments,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
         )
     log = ended.stderr.decode()
     assert ended.returncode == 1
-    assert re.search(r"This machine refused something \(.*\): No space left on device$", log)
+    assert log.splitlines()[-1].endswith(
+        "This machine refused something (standard output): No space left on device"
+    )
     assert "Traceback" not in log
+    assert "Exception ignored" not in log
 
 
 def test_a_bug_costs_its_stream_and_a_sentence_that_tells_where(

@@ -129,7 +129,8 @@ def test_dagster_loads_each_organization_and_airflow_goes_on_from_the_shared_sta
     }
     log = shell(clone, pinned(commands("airflow")), airflow)
     assert "state=success" in log
-    assert log.count("tap-qonto    transactions: ") == len(ORGANIZATIONS)
+    read = re.findall(r"tap-qonto +transactions: [\d,]+ rows? in", log)
+    assert len(read) == len(ORGANIZATIONS)
     assert rows_read(log)["transactions"] < 50
     assert [transactions(clone, organization) for organization in ORGANIZATIONS] == loaded
 

@@ -82,13 +82,14 @@ DOCUMENT_COLUMNS = {
     "file_content_type": "string",
     "created_at": "string",
     "file_status": "string",
+    "file_reason": "string",
     "file_path": "string",
     "file_sha256": "string",
     "stored_at": "string",
 }
 
 FACTURX_COLUMNS = {"facturx_profile", "facturx_xml"}
-PROBATIVE_COLUMNS = {"probative_status", "probative_path", "probative_sha256"}
+PROBATIVE_COLUMNS = {"probative_status", "probative_reason", "probative_path", "probative_sha256"}
 
 KEYWORDS = {
     "type",

@@ -131,6 +131,26 @@ def test_the_demo_needs_neither_credentials_nor_a_network(monkeypatch: pytest.Mo
     assert done.records["sepa_transfers"]
 
 
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"login": PLANTED, "secret_key": PLANTED},
+        {"client_id": PLANTED},
+        {"access_token": PLANTED},
+        {"refresh_token": PLANTED},
+    ],
+    ids=lambda credentials: next(iter(credentials)),
+)
+def test_credentials_beside_the_demo_end_the_run_with_one_sentence(credentials: Row) -> None:
+    done = run({**credentials, "environment": "demo"}, select=["labels"])
+    assert done.exit_code == 1
+    assert not done.messages
+    [sentence] = [line for line in done.log.splitlines() if line.startswith("ERROR")]
+    assert f"there are credentials ({', '.join(credentials)})" in sentence
+    assert "--environment=prod" in sentence
+    assert PLANTED not in done.log
+
+
 def test_a_demo_organization_is_another_company() -> None:
     names = {
         run({"environment": "demo", "demo_organization": name}, select=["organization"]).records[

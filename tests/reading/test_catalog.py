@@ -11,7 +11,7 @@ import pytest
 
 from tap_qonto.demo import Api, Company
 from tap_qonto.tap import TapQonto
-from tests.kit.runner import KEY, catalog_of, run, run_process, start_process
+from tests.kit.runner import KEY, PATIENCE, catalog_of, run, run_process, start_process
 
 STORED = Path(__file__).with_name("catalog.json")
 
@@ -124,7 +124,7 @@ def test_the_command_discovers_the_same_catalog_whatever_is_configured(config: R
     with start_process(config, options=["--discover"]) as process:
         assert process.stdout
         assert json.load(process.stdout) == json.loads(STORED.read_text(encoding="utf-8"))
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("form", [[], ["--format=json"], ["--format=markdown"]], ids=str)
@@ -132,7 +132,7 @@ def test_the_command_describes_itself(form: list[str]) -> None:
     with start_process(None, options=["--about", *form]) as process:
         assert process.stdout
         text = process.stdout.read().decode()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     for name in TapQonto.config_jsonschema["properties"]:
         assert name in text
 

@@ -679,3 +679,23 @@ def test_a_signed_copy_has_its_name_type_and_size_and_no_link(api: Api, tmp_path
         assert set(copy) == {"status", "file_name", "file_content_type", "file_size"}
         assert copy["file_content_type"] == "application/pdf"
         assert type(copy["file_size"]) is int
+
+
+def test_every_row_says_whose_it_is(api: Api, company: Company) -> None:
+    done = run(api=api)
+    [organization] = done.records["organization"]
+    for stream, rows in done.records.items():
+        assert {row["organization_id"] for row in rows} == {organization["id"]}, stream
+    assert company.total("organization") == 1
+    assert sum(request.path == "/v2/organization" for request in done.requests) == 1
+
+
+def test_a_table_begins_with_its_key_and_its_integers_have_64_bits(api: Api) -> None:
+    for stream, [message] in run(api=api).schemas.items():
+        columns = message["schema"]["properties"]
+        keys = message["key_properties"]
+        assert list(columns)[: len(keys)] == keys, stream
+        assert list(columns)[-1] == "additional_properties", stream
+        for name, column in columns.items():
+            if "integer" in column["type"]:
+                assert (column["minimum"], column["maximum"]) == (-(2**63), 2**63 - 1), name

@@ -43,7 +43,7 @@ def dbt_postgres(environments: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def load_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], DuckDB]:
+def load_duckdb(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], DuckDB]:
     """Loads a demo company of a name into a DuckDB file of its own."""
 
     def load(organization: str) -> DuckDB:
@@ -58,7 +58,7 @@ def load_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Duc
                 "TAP_QONTO_ATTACHMENTS_PATH": str(path.parent / "documents"),
             },
         )
-        return DuckDB(path)
+        return DuckDB(path, dbt.python)
 
     return load
 

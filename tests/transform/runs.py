@@ -125,6 +125,11 @@ class Dbt:
             ),
         )
 
+    @property
+    def target(self) -> Path:
+        """The folder of what dbt wrote about its last run."""
+        return self._folder / "target"
+
     def manifest(self) -> dict[str, Any]:
         """Return what the last command knew about the project."""
         text = (self._folder / "target/manifest.json").read_text("utf-8")

@@ -64,7 +64,7 @@ def test_an_old_load_is_not(built: DuckDB, dbt: Dbt, tmp_path: Path) -> None:
     old.run(
         "update qonto.bank_accounts set _sdc_extracted_at = now()::timestamp - interval 40 hour"
     )
-    old.run("update qonto.organization set _sdc_extracted_at = now()::timestamp - interval 8 day")
+    old.write("update qonto.organization set _sdc_extracted_at = now()::timestamp - interval 8 day")
     outcome = dbt.run("source", "freshness", env=old.env)
     assert outcome.nodes == {"organization": "error", "bank_accounts": "warn"}
 

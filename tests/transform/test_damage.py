@@ -170,7 +170,7 @@ def test_damage_is_noticed_and_found(name: str, built: DuckDB, dbt: Dbt, tmp_pat
         f"select id, bank_account_id from qonto.transactions where id = ({damage.row})"
     )
     [(day,)] = warehouse.run(damage.day.format(id=row))
-    warehouse.run(damage.statement.format(id=row))
+    warehouse.write(damage.statement.format(id=row))
     outcome = rebuilt(dbt, warehouse)
     assert outcome.ended("fail", "error") == damage.fails, outcome.log
     assert outcome.success is (not damage.fails)
@@ -184,7 +184,7 @@ def test_a_whole_build_ends_badly_and_leaves_no_new_figures(
 ) -> None:
     """What people see first is not made from tables that do not add up."""
     warehouse = built.copy(tmp_path)
-    warehouse.run(
+    warehouse.write(
         f"update qonto.transactions set amount_cents = amount_cents + 1 where id = ({CARD})"
     )
     outcome = dbt.run("build", env=warehouse.env)
@@ -195,7 +195,7 @@ def test_a_whole_build_ends_badly_and_leaves_no_new_figures(
 
 def test_a_start_date_makes_an_opening_normal(built: DuckDB, dbt: Dbt, tmp_path: Path) -> None:
     warehouse = built.copy(tmp_path)
-    warehouse.run("delete from qonto.transactions where settled_at < '2025-06-01'")
+    warehouse.write("delete from qonto.transactions where settled_at < '2025-06-01'")
     outcome = rebuilt(dbt, warehouse, "--vars", "qonto_start_date: '2025-06-01'")
     assert outcome.success, outcome.log
     assert not {BALANCE, OPENING, EVERY_DAY, AVAILABLE} & outcome.ended("warn", "fail")
@@ -207,7 +207,7 @@ def test_a_payment_between_two_questions_is_not_taken_for_a_gap(
 ) -> None:
     """The account was asked after a payment that the next run reads: it cannot be compared yet."""
     warehouse = built.copy(tmp_path)
-    warehouse.run(
+    warehouse.write(
         "update qonto.bank_accounts set balance_cents = balance_cents - 100, balance = balance - 1,"
         " updated_at = _sdc_extracted_at - interval 1 second where main"
     )
@@ -221,7 +221,7 @@ def test_a_payment_between_two_questions_is_not_taken_for_a_gap(
 def test_an_account_that_is_not_read_is_left_out(built: DuckDB, dbt: Dbt, tmp_path: Path) -> None:
     warehouse = built.copy(tmp_path)
     [(account,)] = warehouse.run("select id from qonto.bank_accounts where name = 'Chantiers'")
-    warehouse.run(f"delete from qonto.transactions where bank_account_id = '{account}'")
+    warehouse.write(f"delete from qonto.transactions where bank_account_id = '{account}'")
     assert rebuilt(dbt, warehouse).ended("fail") == {BALANCE}
     excluded = rebuilt(dbt, warehouse, "--vars", f"qonto_excluded_accounts: ['{account}']")
     assert excluded.success, excluded.log
@@ -231,7 +231,7 @@ def test_an_account_that_is_not_read_is_left_out(built: DuckDB, dbt: Dbt, tmp_pa
 def test_a_row_that_qonto_no_longer_has_is_dropped(built: DuckDB, dbt: Dbt, tmp_path: Path) -> None:
     """A list that is read wholly on every run keeps rows of earlier runs in the warehouse."""
     warehouse = built.copy(tmp_path)
-    warehouse.run(
+    warehouse.write(
         "insert into qonto.labels select * replace ('old' as id, "
         "_sdc_extracted_at - interval 1 hour as _sdc_extracted_at) from qonto.labels limit 1"
     )

@@ -85,11 +85,11 @@ def test_a_past_forecast_knows_nothing_of_its_future(
     select = ("build", "--select", "+qonto__forecast_errors", "--exclude", "resource_type:test")
     assert dbt.run(*select, "--exclude-resource-type", "unit_test", env=warehouse.env).success
     before = warehouse.run(query)
-    warehouse.run("""
+    warehouse.write("""
         delete from qonto.transactions where emitted_at > '2026-04-02' and settled_at < '2026-10-01'
             and operation_type = 'card'
     """)
-    warehouse.run("delete from qonto.client_invoices where issue_date > '2026-04-02'")
+    warehouse.write("delete from qonto.client_invoices where issue_date > '2026-04-02'")
     assert dbt.run(*select, "--exclude-resource-type", "unit_test", env=warehouse.env).success
     assert warehouse.run(query) == before
 

@@ -29,32 +29,32 @@ def deselect(warehouse: Warehouse, stream: str, column: str) -> None:
         f" where table_schema = 'qonto' and table_name = '{stream}' and column_name <> '{column}'"
     )
     kept = ", ".join(f'"{name}"' for (name,) in names)
-    warehouse.run(f"create table qonto.selected as select {kept} from qonto.{stream}")
-    warehouse.run(f"drop table qonto.{stream} cascade")
-    warehouse.run(f"alter table qonto.selected rename to {stream}")
+    warehouse.write(f"create table qonto.selected as select {kept} from qonto.{stream}")
+    warehouse.write(f"drop table qonto.{stream} cascade")
+    warehouse.write(f"alter table qonto.selected rename to {stream}")
 
 
 def some_are_gone(warehouse: Warehouse) -> None:
-    warehouse.run("drop table qonto.supplier_invoices cascade")
-    warehouse.run("drop table qonto.cards cascade")
+    warehouse.write("drop table qonto.supplier_invoices cascade")
+    warehouse.write("drop table qonto.cards cascade")
     deselect(warehouse, "transactions", "vat_details")
     deselect(warehouse, "client_invoices", "amount_paid")
 
 
 def all_streams_are_gone(warehouse: Warehouse) -> None:
     for stream in STREAMS:
-        warehouse.run(f"drop table qonto.{stream} cascade")
+        warehouse.write(f"drop table qonto.{stream} cascade")
 
 
 def accounts_are_gone(warehouse: Warehouse) -> None:
-    warehouse.run("drop table qonto.bank_accounts cascade")
+    warehouse.write("drop table qonto.bank_accounts cascade")
 
 
 def only_keys_are_left(warehouse: Warehouse) -> None:
     for stream in STREAMS:
-        warehouse.run(f"create table qonto.keys as select id from qonto.{stream}")
-        warehouse.run(f"drop table qonto.{stream} cascade")
-        warehouse.run(f"alter table qonto.keys rename to {stream}")
+        warehouse.write(f"create table qonto.keys as select id from qonto.{stream}")
+        warehouse.write(f"drop table qonto.{stream} cascade")
+        warehouse.write(f"alter table qonto.keys rename to {stream}")
 
 
 LOSSES = {

@@ -62,12 +62,12 @@ def committed(folder: Path) -> Path:
 
 def test_another_project_takes_the_tables_by_git(loaded: DuckDB, dbt: Dbt, tmp_path: Path) -> None:
     warehouse = loaded.copy(tmp_path / "data")
-    warehouse.run("create schema bank")
+    warehouse.write("create schema bank")
     for (table,) in warehouse.run(
         "select table_name from duckdb_tables() where schema_name = 'qonto'"
     ):
-        warehouse.run(f"create table bank.{table} as from qonto.{table}")
-    warehouse.run("drop schema qonto cascade")
+        warehouse.write(f"create table bank.{table} as from qonto.{table}")
+    warehouse.write("drop schema qonto cascade")
     repository = tmp_path / "repository"
     repository.mkdir()
     project = tmp_path / "elsewhere"

@@ -73,12 +73,12 @@ COPIES = {
 
 def grown(warehouse: DuckDB) -> DuckDB:
     for table, replaced in COPIES.items():
-        warehouse.run(f"""
+        warehouse.write(f"""
             create table qonto.grown as
             select t.* replace ({replaced}) from qonto.{table} t, range({TIMES}) r (n)
         """)
-        warehouse.run(f"drop table qonto.{table}")
-        warehouse.run(f"alter table qonto.grown rename to {table}")
+        warehouse.write(f"drop table qonto.{table}")
+        warehouse.write(f"alter table qonto.grown rename to {table}")
     return warehouse
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,12 @@ class DuckDB:
 
     Attributes:
         path: The file, named warehouse.duckdb: dbt knows a database by that name.
+        python: Interpreter that has the loader's DuckDB. What a newer one drops and makes anew
+            in a file, the loader's may fail to read.
     """
 
     path: Path
+    python: Path
 
     @property
     def env(self) -> dict[str, str]:
@@ -42,7 +46,13 @@ class DuckDB:
     def copy(self, folder: Path) -> DuckDB:
         """Return a copy in another folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        return DuckDB(Path(shutil.copy(self.path, folder / "warehouse.duckdb")))
+        path = Path(shutil.copy(self.path, folder / "warehouse.duckdb"))
+        return DuckDB(path, self.python)
+
+    def write(self, statement: str) -> None:
+        """Run a statement that changes the file, as the loader's DuckDB does."""
+        script = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])"
+        subprocess.run([self.python, "-c", script, self.path, statement], check=True)
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,10 @@ class Postgres:
         with psycopg.connect(**self.server, dbname=self.name, autocommit=True) as connection:  # type: ignore[arg-type] # text for every option
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    def write(self, statement: str) -> None:
+        """Run a statement that changes the database."""
+        self.run(statement)
 
     def copy(self, name: str) -> Postgres:
         """Return a copy under another name, which replaces what had that name."""

@@ -30,11 +30,8 @@ credits as (
 
 words as (
 
-    select distinct
+    select
         credits.transaction_id,
-        credits.currency,
-        credits.amount_cents,
-        credits.reference_words,
         {{ word('words') }} as word
     from credits
     {{ each_word('credits.reference_words', 'words') }}
@@ -44,16 +41,17 @@ words as (
 -- A number of several words is found by its last one, then looked for as a whole: F-1 is not F-12.
 by_reference as (
 
-    select
+    select distinct
         invoices.invoice_id,
         words.transaction_id
     from invoices
-    inner join words
-        on {{ last_word('invoices.number_words') }} = words.word and invoices.currency = words.currency
+    inner join words on {{ last_word('invoices.number_words') }} = words.word
+    inner join credits on words.transaction_id = credits.transaction_id
     where
         invoices.number_words <> ''
-        and words.amount_cents <= invoices.total_cents
-        and {{ place_of("' ' || invoices.number_words || ' '", "' ' || words.reference_words || ' '") }} > 0
+        and invoices.currency = credits.currency
+        and credits.amount_cents <= invoices.total_cents
+        and {{ place_of("' ' || invoices.number_words || ' '", "' ' || credits.reference_words || ' '") }} > 0
 
 ),
 
