@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +29,7 @@ from tap_qonto.streams.documents import DocumentStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
 
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -143,20 +144,38 @@ class TapQonto(SdkTap):
         super().run()
 
     def _ask_early(self) -> None:
-        """Fetch the first page of every stream while the streams before it are being read."""
+        """Fetch the first page of every stream while the streams before it are being read.
 
-        def ask() -> None:
-            for stream in self.in_order():
-                if isinstance(stream, QontoStream) and stream.selected and not stream.started:
-                    try:
-                        self.connection.client.ask_early(
-                            stream.first_queries(), waiting=partial(_is_waiting, stream)
-                        )
-                    except Exception as error:  # noqa: BLE001 - the stream asks again in its turn
-                        _logger.debug("%s: not asked early: %s", stream.name, error)
+        Streams that have to ask something first do so beside the others, which leave them half of
+        the places: the way to the first page of transactions is the longest of all.
+        """
+        client = self.connection.client
 
-        # Not on the client's own threads, which this waits for.
-        threading.Thread(target=ask, name="qonto-early", daemon=True).start()
+        def ask(streams: Sequence[QontoStream], at_once: int) -> None:
+            under_way: deque[Future[Any]] = deque()
+            for stream in streams:
+                try:
+                    while len(under_way) >= at_once:
+                        under_way.popleft().exception()
+                    waiting = partial(_is_waiting, stream)
+                    if waiting():
+                        under_way += client.ask_early(stream.first_queries(), waiting=waiting)
+                except Exception as error:  # noqa: BLE001 - the stream asks again in its turn
+                    _logger.debug("%s: not asked early: %s", stream.name, error)
+
+        streams = [
+            stream
+            for stream in self.in_order()
+            if isinstance(stream, QontoStream) and stream.selected
+        ]
+        asking = [stream for stream in streams if stream.asks_to_begin]
+        others = [stream for stream in streams if not stream.asks_to_begin]
+        places = client.concurrency
+        for some, at_once in ((asking, places), (others, max(1, places // 2))):
+            # Not on the client's own threads, which this waits for.
+            threading.Thread(
+                target=ask, args=(some, at_once), name="qonto-early", daemon=True
+            ).start()
 
     @override
     def leave(self) -> None:

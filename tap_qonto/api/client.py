@@ -93,17 +93,23 @@ class Client:
 
     def ask_early(
         self, queries: Sequence[Query], *, waiting: Callable[[], bool] = lambda: True
-    ) -> None:
+    ) -> list[Future[_Answer]]:
         """Fetch in the background what will be asked for soon; `get` then finds it.
 
         Args:
             queries: What will be asked for.
             waiting: Whether that still lies ahead: nothing is asked for twice.
+
+        Returns:
+            What has begun, for whoever does not want to ask for too much at a time.
         """
+        begun = []
         for query in queries:
             with self._early_lock:
                 if query not in self._early and waiting():
                     self._early[query] = self._executor.submit(self._get, query)
+                    begun.append(self._early[query])
+        return begun
 
     def get(self, query: Query, *, tries: int | None = None) -> Row:
         """Return the object that is one answer; numbers with a fraction are `Decimal`.

@@ -162,9 +162,11 @@ class Pool(NamedTuple):
     wait: Callable[[Collection[Future[Page]]], object] = _until_one_is_done
     """Returns when at least one of several futures is done."""
 
-    def fetch_in_order(self, fetch: Callable[[int], Page], last: int) -> Iterator[Page]:
-        """Yield pages 2 to `last` in order, fetching some of them at the same time."""
-        numbers = iter(range(2, last + 1))
+    def fetch_in_order(
+        self, fetch: Callable[[int], Page], last: int, *, first: int = 2
+    ) -> Iterator[Page]:
+        """Yield pages `first` to `last` in order, fetching some of them at the same time."""
+        numbers = iter(range(first, last + 1))
         under_way: deque[Future[Page]] = deque()
         try:
             while True:

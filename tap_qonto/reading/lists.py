@@ -57,9 +57,10 @@ def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about
         ListError: After the last row, if no reading was complete or no two agreed.
     """
     tally = _Tally()
+    expected = 0
     for reading in range(1, readings + 1):
         last = reading == readings
-        walk = _Walk(fetch, pool)
+        walk = _Walk(fetch, pool, expected=expected)
         tally.begin(reading)
         for page in walk.pages():
             if page.number == 1:
@@ -72,6 +73,7 @@ def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about
                 walk.stop()  # a server without page numbers would send this page for ever
         if walk.is_whole(tally.different) and (walk.read == 1 or tally.agrees):
             return
+        expected = walk.expected
         if (reading > 1 or not walk.is_whole(tally.different)) and not last:
             on_change()
             pause(reading)
@@ -176,14 +178,19 @@ class _Walk:
         fetch: Returns one page.
         pool: Fetches the pages side by side; None for one after the other.
         growing: Whether rows join in front only, where they move no other out of sight.
+        expected: How many pages there were a moment ago; 0 if nobody knows.
     """
 
-    def __init__(self, fetch: Fetch, pool: Pool | None, *, growing: bool = False) -> None:
+    def __init__(
+        self, fetch: Fetch, pool: Pool | None, *, growing: bool = False, expected: int = 0
+    ) -> None:
         self._fetch = fetch
         self._pool = pool
         self._growing = growing
         self._stopped = False
         self._moved = False
+        self.expected = expected
+        """How many pages there are, as far as any answer said."""
         self.read = 0
         """How many pages have been read that held rows."""
         self.total: int | None = None
@@ -191,17 +198,36 @@ class _Walk:
 
     def pages(self) -> Iterator[Page]:
         """Yield the pages, until told to stop."""
-        first = self._fetch(1)
-        if first.early and not first.is_last:
-            # What was fetched ahead of its turn is never paired with pages of now.
-            first = self._fetch(1)
-        self.total = first.total
-        yield self._noted(first)
         try:
-            for page in self._following(first):
+            for page in self._all():
                 yield self._noted(page)
         except PastTheEndError:
-            self._moved = first.pages is not None
+            if not self.read:
+                raise
+            self._moved = self._moved or self.expected > 0
+
+    def _all(self) -> Iterator[Page]:
+        """Yield page 1 and those that follow."""
+        if not self.expected:
+            first = self._fetch(1)
+            if not first.early or first.is_last:
+                yield first
+                yield from self._following(first)
+                return
+            # What was fetched ahead of its turn is never paired with pages of now. It only tells
+            # how many to ask for.
+            self.expected = first.pages or 0
+        if not self._pool or self.expected <= 1:
+            first = self._fetch(1)
+            yield first
+            yield from self._following(first)
+            return
+        # Nothing has to wait for page 1: what it counts is compared with what the others count.
+        for page in self._pool.fetch_in_order(self._fetch, self.expected, first=1):
+            yield page
+        while not page.is_last and not self._stopped:
+            page = self._fetch(page.number + 1)
+            yield page
 
     def front(self, tally: _Tally) -> Iterator[Page]:
         """Yield page 1 once more, if rows may have moved there from pages that were to come."""
@@ -219,7 +245,10 @@ class _Walk:
         return self._stopped or self.total is None or different >= self.total
 
     def _noted(self, page: Page) -> Page:
+        if not self.read:
+            self.total = page.total
         self.read += bool(page.rows) or page.number == 1
+        self.expected = page.pages or self.expected
         before, now = self.total or 0, page.total or 0
         self._moved = self._moved or page.is_short or now < before
         if now > before:

@@ -97,6 +97,8 @@ class QontoStream(ReadAgain):
     per_page: ClassVar[int] = PER_PAGE
     holds_documents: ClassVar[bool] = False
     """Whether this is a `Companion` of its parent."""
+    asks_to_begin: ClassVar[bool] = False
+    """Whether something must be asked before it is known what the stream asks first."""
 
     def __init_subclass__(cls, **differs: Any) -> None:
         """Set the class attributes named by the class keywords."""

@@ -41,6 +41,7 @@ class Transactions(Windowed, params=INCLUDES):
     path = "/transactions"
     replication_key = "updated_at"
     partition_keys = ("bank_account_id",)
+    asks_to_begin = True
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -162,14 +163,15 @@ class Transactions(Windowed, params=INCLUDES):
         return ()
 
     def _knows(self, account: str, status: str) -> bool:
-        window = self.window({"bank_account_id": account})
+        start = restart(self.window({"bank_account_id": account}).start)
+        # Asked for beside it, because answers are waited for longer than they take.
+        accepted = self.run.client.submit(self._count, account, ("completed",), start)
         try:
-            self._count(account, (status,), restart(window.start))
+            self._count(account, (status,), start)
         except QontoError as error:
             if error.status not in MISUNDERSTOOD:
                 raise
-            # It may be the account that is refused: then this fails too.
-            self._count(account, ("completed",), restart(window.start))
+            accepted.result()  # it may be the account that is refused: then this fails too
             self.logger.info("%s: Qonto does not know the status %r", self.name, status)
             return False
         return True

@@ -1,4 +1,4 @@
-"""Measure the tap beside the loop of Qonto's guide, and print the README's table.
+"""Measure the tap beside the loop of Qonto's guide, and the pipe beside others: a table.
 
     uv run python -m tests.benchmarks                      everything, about 15 minutes
     uv run python -m tests.benchmarks small latency        some rows
@@ -23,6 +23,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.benchmarks.loaders import (
+    Loader,
+    by_dlt,
+    loader,
+    piped,
+    postgres,
+    rows_in_duckdb,
+)
 from tests.benchmarks.processes import Run, Workplace, measured, row_bytes, served
 
 if TYPE_CHECKING:
@@ -40,7 +48,7 @@ MEMORY_BAR = 200
 MEMORY_GROWTH = 1.5
 """Most memory for a million rows, as a multiple of that for 20,000."""
 
-IDLE_BAR = 5.0
+IDLE_BAR = 1.5
 """Seconds for a run that finds nothing new."""
 
 
@@ -137,7 +145,7 @@ def idle(place: Workplace, repeat: int) -> list[Line]:
             work="nothing new, 6 accounts, all default streams, 100 ms per request",
             tap=f"{seconds:.1f} s",
             peak=f"{max(run.peak for run in runs):.0f} MB",
-            bar=f"<= {IDLE_BAR:.0f} s",
+            bar=f"<= {IDLE_BAR:.1f} s",
             met=seconds <= IDLE_BAR,
         )
     ]
@@ -165,14 +173,73 @@ def receipts(place: Workplace, repeat: int) -> list[Line]:
     return [compared(work, taps, loops, 1 / 8, None)]
 
 
+LOADED = 20_000
+"""Transactions that the pipes load, over four accounts."""
+
+
+def into_duckdb(place: Workplace, repeat: int) -> list[Line]:
+    """Load transactions into new DuckDB files, by the tap and its loader and by dlt."""
+    duckdb = loader("target-duckdb")
+    pipes: list[Run] = []
+    others: list[Run] = []
+    with served(accounts=4, transactions=LOADED) as url:
+        for turn in range(repeat + 1):
+            folder = place.folder / f"duckdb-{turn}"
+            folder.mkdir()
+            file = folder / "tap.duckdb"
+            settings = duckdb.settings | {"path": str(file)}
+            tap = place.tap(url, rate_limit_share=UNLIMITED)
+            pipes.append(piped(tap, Loader(duckdb.program, settings), folder))
+            others.append(measured(by_dlt(url, folder)))
+            for rows in (
+                rows_in_duckdb(file, "qonto.transactions"),
+                rows_in_duckdb(folder / "dlt.duckdb", "qonto.transactions"),
+            ):
+                expect_loaded(rows)
+    work = f"4 x {LOADED // 4:,} rows into DuckDB; beside it: dlt"
+    return [compared(work, pipes[1:], others[1:], 0.8, None)]
+
+
+def into_postgres(place: Workplace, repeat: int) -> list[Line]:
+    """Load transactions into PostgreSQL, by the settings of meltano.yml and by the loader's own."""
+    target = loader("target-postgres")
+    pipes: list[Run] = []
+    others: list[Run] = []
+    with served(accounts=4, transactions=LOADED) as url, postgres() as server:
+        tap = place.tap(url, rate_limit_share=UNLIMITED)
+        for turn in range(repeat + 1):
+            for runs, name, settings in (
+                (pipes, f"ours_{turn}", target.settings),
+                (others, f"theirs_{turn}", {}),
+            ):
+                told = settings | server.settings | {"default_target_schema": name}
+                runs.append(piped(tap, Loader(target.program, told), place.folder))
+                expect_loaded(int(server.ask(f"select count(*) from {name}.transactions")))
+    work = f"4 x {LOADED // 4:,} rows into PostgreSQL; beside it: the loader's defaults"
+    return [compared(work, pipes[1:], others[1:], 0.5, None)]
+
+
+def expect_loaded(rows: int) -> None:
+    """Make sure that a table has all rows.
+
+    Raises:
+        RuntimeError: If not.
+    """
+    if rows != LOADED:
+        msg = f"{rows:,} rows were loaded instead of {LOADED:,}"
+        raise RuntimeError(msg)
+
+
 MEASUREMENTS: dict[str, Callable[[Workplace, int], list[Line]]] = {
     "small": Comparison(4, 10_000, 0.0, 1.0).measure,
     "large": Comparison(4, 50_000, 0.0, 0.75, efficient=True).measure,
-    "latency": Comparison(4, 2_500, 0.1, 0.35).measure,
+    "latency": Comparison(4, 2_500, 0.1, 0.2).measure,
     "account": Comparison(1, 10_000, 0.1, 0.35).measure,
     "memory": memory,
     "idle": idle,
     "receipts": receipts,
+    "duckdb": into_duckdb,
+    "postgres": into_postgres,
 }
 
 
@@ -248,7 +315,8 @@ def main() -> int:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     write(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, medians of "
-        f"{arguments.repeat} runs in turn. The tap's rate limit is out of play in the rows that "
+        f"{arguments.repeat} runs in turn, load {os.getloadavg()[0]:.1f} at "
+        "the beginning. The tap's rate limit is out of play in the rows that "
         f"compare transactions (`rate_limit_share` {UNLIMITED:,.0f}).\n"
     )
     write("| work | tap | plain loop | ratio | rows per CPU second | peak memory | bar | met |")

@@ -172,6 +172,25 @@ def test_an_early_first_page_is_not_paired_with_later_ones() -> None:
     assert shelf.asked == [1, 1, 2, 3, 1, 2, 3]
 
 
+@pytest.mark.parametrize(("early", "readings"), [(False, 1), (True, 2)])
+def test_once_the_number_of_pages_is_known_page_1_is_asked_for_beside_the_others(
+    early: bool, readings: int
+) -> None:
+    shelf = Shelf(numbered(25))
+    opening = iter([shelf(1)._replace(early=True)] if early else [])
+    submitted: list[int] = []
+
+    def submit(work: Callable[..., Page], number: int) -> Future[Page]:
+        submitted.append(number)
+        return at_once(work, number)
+
+    def fetch(number: int) -> Page:
+        return next(opening, None) or shelf(number)
+
+    assert len(list(read_numbered(fetch, keys=("id",), pool=Pool(submit, 8)))) == 25
+    assert submitted.count(1) == readings
+
+
 def test_an_early_first_page_that_is_the_only_one_is_used() -> None:
     shelf = Shelf(numbered(5))
     early = iter([shelf(1)._replace(early=True)])
