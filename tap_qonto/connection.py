@@ -18,6 +18,7 @@ from tap_qonto.auth.credentials import authenticator
 from tap_qonto.auth.keys import STAGING_HEADER
 from tap_qonto.documents.archive import Archive
 from tap_qonto.documents.places import storage_at
+from tap_qonto.settings import LARGEST_DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +114,7 @@ class Connection:
             self.client,
             self.files,
             storage,
-            largest=config["attachments_max_bytes"],
+            largest=config.get("attachments_max_bytes", LARGEST_DOCUMENT),
             machine=self._machine,
         )
 

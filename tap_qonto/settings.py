@@ -21,6 +21,9 @@ from tap_qonto.api.network import is_safe_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+LARGEST_DOCUMENT = 50_000_000
+"""Bytes above which documents are not downloaded, unless a setting says otherwise."""
+
 _CONNECTION = (
     th.Property(
         "login",
@@ -201,7 +204,7 @@ _READING = (
     th.Property(
         "attachments_max_bytes",
         th.IntegerType(minimum=0),
-        default=50_000_000,
+        default=LARGEST_DOCUMENT,
         title="Attachments size limit",
         description="Size in bytes above which a document is listed, but not downloaded.",
     ),
