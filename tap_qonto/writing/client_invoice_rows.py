@@ -237,9 +237,8 @@ def _lines(cells: Cells) -> list[Any]:
     return value
 
 
-def _line(cells: Cells, value: Any) -> Line:
-    if not isinstance(value, dict):
-        cells.refuse("has an item that is no object")
+def _line_texts(cells: Cells, value: dict[str, Any]) -> dict[str, str]:
+    """Return the texts of an item that has nothing that is not known."""
     known = (*_LINE_TEXTS, *_LINE_NUMBERS)
     for name in value:
         if name not in known and (meant := misspelt(str(name), known)):
@@ -253,11 +252,23 @@ def _line(cells: Cells, value: Any) -> Line:
             cells.refuse(f"has an item whose {name} is no text of at most {most} characters")
     if not texts["title"].strip():
         cells.refuse("has an item without a title")
-    price = value.get("unit_price")
+    return texts
+
+
+def _price(cells: Cells, price: Any) -> Any:
+    """Return what an item costs, as it is given."""
     if isinstance(price, dict):
         if price.get("currency", "EUR") != "EUR":
             cells.refuse("has an item in another currency than EUR, the only one that is sent")
         price = price.get("value")
+    return price
+
+
+def _line(cells: Cells, value: Any) -> Line:
+    if not isinstance(value, dict):
+        cells.refuse("has an item that is no object")
+    texts = _line_texts(cells, value)
+    price = _price(cells, value.get("unit_price"))
     quantity, amount = (
         _number(cells, "quantity", value.get("quantity")),
         _number(cells, "unit_price", price),

@@ -36,7 +36,7 @@ from tap_qonto.writing.steps import lost_or_changed
 from tap_qonto.writing.write import Found, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tap_qonto.api.pages import Row as Answer
     from tap_qonto.writing.clients import Clients
@@ -214,6 +214,9 @@ class ClientInvoices:
         client_id = self._client_id(row)
         if client_id is None:
             return self._reject(item, "its client was not created", "client_unknown")
+        known = self._entry(row.external_id, DRAFT)
+        if known and known.state == DONE:
+            item.qonto_id = known.qonto_id
         if not item.qonto_id:
             outcome = self._draft(item, row, client_id)
             if outcome.kind is not Kind.ACCEPTED or item.status is not Status.PLANNED:
@@ -359,7 +362,7 @@ class ClientInvoices:
             return None
         return Found(invoice["id"], str(invoice.get("status") or ""), complete=False)
 
-    def _drafts(self, entries: Sequence[Entry], since: str) -> Mapping[str, Found]:
+    def _drafts(self, entries: Sequence[Entry], since: str) -> dict[str, Found]:
         """Return what was found of drafts, by key."""
         found: dict[str, Found] = {}
         taken = self._desk.journal.written(STREAM) if entries else set()

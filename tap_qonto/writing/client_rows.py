@@ -87,25 +87,28 @@ def fingerprint(client: Mapping[str, Any]) -> str:
     return content_of({name: key_in(texts, name) for name in texts})
 
 
+def _kind(cells: Cells, texts: Mapping[str, str]) -> str:
+    """Return a client's kind, which says how it is named."""
+    kind = cells.required("kind").lower()
+    if kind not in ("company", *_PEOPLE):
+        cells.refuse("has another kind than company, individual or freelancer")
+    for name in ("name", "first_name", "last_name"):
+        wanted = (name == "name") == (kind == "company")
+        if wanted and not texts[name]:
+            cells.refuse(f"is of kind {kind} and has no {name}")
+        if texts[name] and not wanted:
+            cells.refuse(f"is of kind {kind}, which has no {name}")
+    return kind
+
+
 def _read(cells: Cells) -> ClientRow:
     """Check a row.
 
     Raises:
         RowsRefusedError: If it cannot be used.
     """
-    kind = cells.required("kind").lower()
-    if kind not in ("company", *_PEOPLE):
-        cells.refuse("has another kind than company, individual or freelancer")
     texts = {name: cells.text(name, longest=most) for name, most in _TEXTS.items()}
-    wanted, others = ("first_name", "last_name"), ("name",)
-    if kind == "company":
-        wanted, others = others, wanted  # type: ignore[assignment]
-    for name in wanted:
-        if not texts[name]:
-            cells.refuse(f"is of kind {kind} and has no {name}")
-    for name in others:
-        if texts[name]:
-            cells.refuse(f"is of kind {kind}, which has no {name}")
+    kind = _kind(cells, texts)
     if texts["email"] and "@" not in texts["email"]:
         cells.refuse("has an email that is no e-mail address")
     currency = cells.required("currency").upper()

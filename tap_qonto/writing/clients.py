@@ -192,9 +192,9 @@ class Clients:
         for entry in entries:
             row = self._rows.get(entry.external_id)
             if entry.key not in found and row and row.content == entry.content:
-                client = self._find(row)
-                if client:
-                    found[entry.key] = Found(client["id"], "")
+                same = self._find(row)
+                if same:
+                    found[entry.key] = Found(same["id"], "")
         return found
 
 

@@ -257,7 +257,10 @@ class Journal:
     def _transaction(self) -> Iterator[None]:
         if self._database.in_transaction:
             yield
-            return
+        else:
+            yield from self._own_transaction()
+
+    def _own_transaction(self) -> Iterator[None]:
         with closing(self._database.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:

@@ -175,10 +175,10 @@ class _Run:
         if self._approve is None:
             return False
         self._check(plan)
+        known = {item.key for item in plan.items}  # of the step that each row is at now
         with self._world.stop.finishing():
             Acting(self._desk, self._writers, self._resolving, self._world.stop).act(plan.items)
             self._write_results(plan)
-        known = {item.key for item in plan.items}
         return self._end(plan, [entry for entry in left if entry.key not in known])
 
     def _plan(self) -> Plan:

@@ -240,7 +240,8 @@ class SupplierInvoices:
         if outcome.kind is not Kind.ACCEPTED:
             return dict.fromkeys(ready, outcome)
         body = outcome.body if isinstance(outcome.body, dict) else {}
-        body = body.get("data") if isinstance(body.get("data"), dict) else body
+        data = body.get("data")
+        body = data if isinstance(data, dict) else body
         created = [
             row for each in _rows(body.get("supplier_invoices"))
             if (row := unwrapped(each, "supplier_invoice"))

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tap_qonto.api.errors import SentenceError
+from tap_qonto.connection import Connection
 from tap_qonto.demo import Api, Company, DemoServer, Writing
 from tap_qonto.machine import Machine
+from tap_qonto.singer.stop import Stop
+from tap_qonto.writing.files import Files
+from tap_qonto.writing.plan import Limits
+from tap_qonto.writing.results import Results
+from tap_qonto.writing.rows import Inbox
+from tap_qonto.writing.run import Terms, World, carry_out
+from tap_qonto.writing.streams import READERS
 from tests.kit.target import Loaded, load
+from tests.writing.bank import DyingBank, Killed, Killer, StoppingJournal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from tap_qonto.writing.journal import Journal
+    from tap_qonto.writing.lookups import Organization
 
 Row = dict[str, Any]
 Input = "Mapping[str, Sequence[Row]]"
@@ -134,6 +147,59 @@ class Office:
             request.method == "POST" and request.path.endswith(path)
             for request in self.server.requests
         )
+
+    def die(self, rows: Mapping[str, Sequence[Row]], killer: Killer) -> None:
+        """Run the target over rows, as `send` does, until the process dies."""
+
+        def sleep(seconds: float) -> None:
+            self.clock[0] += seconds
+
+        config = {
+            "environment": "production",
+            "access_token": "access-token-of-the-test",
+            "api_url": self.server.api_url,
+            "attachments_path": str(self.folder / "documents"),
+            "concurrency": 1,
+            "request_timeout": 60,
+            "rate_limit_share": 1,
+            "attachments_max_bytes": 50_000_000,
+        }
+        stop = Stop(sleep)
+        machine = Machine(clock=lambda: self.clock[0], sleep=sleep)
+        connection = Connection(config, machine, "target-qonto")
+
+        def journal_of(organization: Organization) -> Journal:
+            journal = StoppingJournal(
+                self.folder / "journal.sqlite",
+                organization_id=organization.id,
+                environment="production",
+            )
+            journal.at = killer
+            return journal
+
+        inbox = Inbox(READERS, 500)
+        for stream, records in rows.items():
+            for row in records:
+                inbox.add(stream, row)
+        world = World(
+            client=connection.client,
+            carrier=DyingBank(connection.transport, killer),  # type: ignore[arg-type]
+            files=Files(lambda: connection.files),
+            journal_of=journal_of,
+            results=Results(None, "run"),
+            stop=stop,
+            clock=machine.clock,
+            pause=stop.pause,
+            archive=lambda: connection.archive,
+            concurrency=1,
+        )
+        terms = Terms(Limits("within_limits", None, None), "production", None, "match", 60.0)
+        try:
+            with suppress(Killed, SentenceError):
+                carry_out(inbox, terms, world)
+        finally:
+            connection.stop_documents()
+            connection.close()
 
 
 class Made:
