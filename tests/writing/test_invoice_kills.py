@@ -75,7 +75,7 @@ LOSABLE = {
 def test_what_is_lost_is_looked_for_and_sent_once(
     case: str, path: str, side: str, tmp_path: Path
 ) -> None:
-    lost = []
+    lost: list[Request] = []
 
     def lose(request: Request, _response: Response | None = None) -> None:
         if request.method == "POST" and request.path.endswith(path) and not lost:

@@ -9,7 +9,6 @@ import pytest
 
 from tap_qonto.demo import Request, Response
 from tap_qonto.writing.identity import Identity
-
 from tests.writing.office import CLIENT, INVOICE, JPEG, PDF, PNG, office_at
 
 if TYPE_CHECKING:
@@ -238,11 +237,13 @@ def test_a_draft_stays_one_if_the_row_says_so(tmp_path: Path) -> None:
 def test_a_draft_with_another_total_is_not_made_final(tmp_path: Path) -> None:
     with office_at(tmp_path) as (office, made):
 
-        def change(request: Request, response: Response) -> Response | None:
+        def change(request: Request, _response: Response) -> Response | None:
             if request.method == "POST" and request.path.endswith("/client_invoices"):
                 [row] = made("client_invoices")
-                office.company.change("client_invoices", row["id"], total_amount_cents=5,
-                                      total_amount={"value": "0.05", "currency": "EUR"})  # fmt: skip
+                total = {"value": "0.05", "currency": "EUR"}
+                office.company.change(
+                    "client_invoices", row["id"], total_amount_cents=5, total_amount=total
+                )
             return None
 
         office.api.after.append(change)
