@@ -42,7 +42,7 @@ _logger = logging.getLogger("target-qonto")
 
 
 class TargetQonto(SdkTarget):
-    """Singer target for Qonto: payments, supplier invoices, clients and client invoices from tables, each row once."""
+    """Singer target for Qonto: payments, invoices and clients from tables, each row once."""
 
     name = "target-qonto"
     package_name = "tap-qonto"

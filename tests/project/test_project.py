@@ -223,10 +223,12 @@ def test_no_plugin_needs_meltano_hub(meltano: dict[str, Any]) -> None:
     project = meltano["project"]
     assert "version" not in project
     for plugins in project["plugins"].values():
+        named = {plugin["name"]: plugin for plugin in plugins}
         for plugin in plugins:
-            assert {"namespace", "pip_url", "settings"} <= plugin.keys(), plugin["name"]
-            for name in plugin.get("config", {}):
-                assert name in {setting["name"] for setting in plugin["settings"]}
+            whole = {**named.get(plugin.get("inherit_from"), {}), **plugin}
+            assert {"namespace", "pip_url", "settings"} <= whole.keys(), plugin["name"]
+            for name in whole.get("config", {}):
+                assert name in {setting["name"] for setting in whole["settings"]}
 
 
 # .env.example

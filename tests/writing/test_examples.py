@@ -6,14 +6,14 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.kit.manual import ROOT
 from tests.kit.runner import run as tap
 from tests.writing.office import office_at
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 STREAMS = {
     "new_clients": "clients",
@@ -45,8 +45,9 @@ def test_what_the_examples_ask_for_exists_once_and_is_read_back_as_they_say(
         assert {name: len(made(name)) for name in STREAMS.values()} == {
             name: len(rows[stream]) for stream, name in STREAMS.items()
         }
+        office.clock[0] += 60  # the tap leaves what changes while it reads to its next run
         config = {"access_token": "access-token-of-the-test", "api_url": office.server.api_url}
-        read = tap(config, *STREAMS.values()).records
+        read = tap(config, select=STREAMS.values()).records
     found = {row["id"]: row for name in STREAMS.values() for row in read[name]}
     for row in rows["new_clients"]:
         client = found[ids[row["external_id"]]]
