@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from tap_qonto import __version__
 from tap_qonto.api.client import Client
-from tap_qonto.api.errors import InputError
+from tap_qonto.api.errors import CredentialError, InputError
 from tap_qonto.api.files import FileHost
-from tap_qonto.api.pace import RateLimit
+from tap_qonto.api.rate import RateLimit
 from tap_qonto.api.transport import Transport
-from tap_qonto.auth.credentials import authenticator
+from tap_qonto.auth.credentials import authenticator, store_path
 from tap_qonto.auth.keys import STAGING_HEADER
 from tap_qonto.documents.archive import Archive
 from tap_qonto.documents.places import storage_at
-from tap_qonto.settings import LARGEST_DOCUMENT
+from tap_qonto.documents.reader import InvoiceReader
+from tap_qonto.settings import DOCUMENT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,10 +78,18 @@ class Connection:
             headers={name: value for name, value in headers.items() if value},
             timeout=float(config["request_timeout"]),
             concurrency=config["concurrency"],
-            rate_limit=None if adapter else RateLimit(config["rate_limit_share"]),
+            rate_limit=None if adapter else self._rate_limit,
             adapter=adapter,
             machine=self._machine,
         )
+
+    @property
+    def _rate_limit(self) -> RateLimit:
+        try:
+            path = store_path(self._config).with_name("rate-limit")
+        except CredentialError:  # a user without a home folder
+            path = None
+        return RateLimit(self._config["rate_limit_share"], path)
 
     @cached_property
     def client(self) -> Client:
@@ -98,6 +107,7 @@ class Connection:
             slots=self.transport.slots,
             headers={"User-Agent": self._user_agent},
             adapter=self._demo[1] if self._demo else None,
+            clock=self._machine.clock,
         )
 
     @cached_property
@@ -108,13 +118,18 @@ class Connection:
             StorageError: If the setting `attachments_path` names no place for them.
         """
         config = self._config
+        limits = {**DOCUMENT_LIMITS, **config}  # the target has no settings for them
         path = config.get("attachments_path")
         storage = storage_at(path) if path else None
         return Archive(
             self.client,
             self.files,
             storage,
-            largest=config.get("attachments_max_bytes", LARGEST_DOCUMENT),
+            reader=InvoiceReader(
+                seconds=float(limits["pdf_timeout_seconds"]),
+                megabytes=limits["pdf_max_memory_mb"],
+            ),
+            largest=limits["attachments_max_bytes"],
             machine=self._machine,
         )
 

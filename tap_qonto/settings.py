@@ -21,8 +21,12 @@ from tap_qonto.api.network import is_safe_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LARGEST_DOCUMENT = 50_000_000
-"""Bytes above which documents are not downloaded, unless a setting says otherwise."""
+DOCUMENT_LIMITS = {
+    "attachments_max_bytes": 50_000_000,
+    "pdf_timeout_seconds": 20,
+    "pdf_max_memory_mb": 512,
+}
+"""Defaults of the settings that say how much a document may take."""
 
 _CONNECTION = (
     th.Property(
@@ -135,7 +139,7 @@ _PACE = (
     ),
     th.Property(
         "rate_limit_share",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=1_000),
         default=0.9,
         title="Rate limit share",
         description="Part of Qonto's rate limit (1,000 requests in 10 seconds and 10,000 in 10 "
@@ -143,7 +147,7 @@ _PACE = (
     ),
     th.Property(
         "request_timeout",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=86_400),
         default=60,
         title="Request timeout",
         description="Seconds that one attempt of a request may take, to the last byte.",
@@ -167,7 +171,7 @@ _READING = (
     ),
     th.Property(
         "lookback_seconds",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=1_000_000_000),
         default=600,
         title="Lookback",
         description="Seconds before its bookmark at which an incremental run starts, for rows "
@@ -204,7 +208,7 @@ _READING = (
     th.Property(
         "attachments_max_bytes",
         th.IntegerType(minimum=0),
-        default=LARGEST_DOCUMENT,
+        default=DOCUMENT_LIMITS["attachments_max_bytes"],
         title="Attachments size limit",
         description="Size in bytes above which a document is listed, but not downloaded.",
     ),
@@ -223,6 +227,21 @@ _READING = (
         title="Probative attachments",
         description="Also store the signed (PAdES) copy of a transaction's attachments, at one "
         "request each.",
+    ),
+    th.Property(
+        "pdf_timeout_seconds",
+        th.NumberType(exclusive_minimum=0),
+        default=DOCUMENT_LIMITS["pdf_timeout_seconds"],
+        title="PDF time limit",
+        description="Seconds after which the search of one PDF for an electronic invoice is given "
+        "up; the document is stored all the same.",
+    ),
+    th.Property(
+        "pdf_max_memory_mb",
+        th.IntegerType(minimum=128),
+        default=DOCUMENT_LIMITS["pdf_max_memory_mb"],
+        title="PDF memory limit",
+        description="Megabytes of memory that this search may take.",
     ),
 )
 """What the tap reads, and how."""
@@ -301,11 +320,19 @@ TARGET_SETTINGS = th.PropertiesList(*_CONNECTION, *_WRITING, *_PACE, additional_
 
 
 _AMOUNT = re.compile(r"\d{1,12}(\.\d{1,2})?")
+_CREDENTIALS = (
+    *("login", "secret_key"),
+    *("client_id", "client_secret", "refresh_token", "access_token"),
+)
+"""Settings that only make sense with an account."""
+
 _NO_DATE = "Set {} to an ISO 8601 date, for example 2024-01-01"
 
 
 def numbers(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numeric settings that were given as text, as environments give them, as numbers.
+    """Return the numeric settings that were given in another form, as numbers.
+
+    Environments give them as text, and some programs write whole numbers as 8.0.
 
     Args:
         config: The configuration.
@@ -316,7 +343,10 @@ def numbers(config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, fl
         kinds = known.get(name, {}).get("type", ())
         if isinstance(value, str) and not {"number", "integer"}.isdisjoint(kinds):
             with suppress(ValueError):
-                found[name] = int(value) if "integer" in kinds else float(value)
+                found[name] = int(value) if value.strip().isdecimal() else float(value)
+        number = found.get(name, value)
+        if isinstance(number, float) and number.is_integer() and "integer" in kinds:
+            found[name] = int(number)
     return found
 
 
@@ -345,7 +375,11 @@ def cents(config: Mapping[str, Any], name: str) -> int | None:
 
 
 def problems(
-    config: Mapping[str, Any], known: Mapping[str, Any], program: str = "tap-qonto"
+    config: Mapping[str, Any],
+    known: Mapping[str, Any],
+    program: str = "tap-qonto",
+    *,
+    now: str = "9999",
 ) -> Iterator[str]:
     """Yield a sentence for each thing about a configuration that cannot work.
 
@@ -355,6 +389,7 @@ def problems(
         config: The configuration.
         known: Name and JSON Schema of every setting, those of the SDK included.
         program: Whose settings they are.
+        now: The present, uniform.
     """
     yield from (
         f"The setting {name!r} does not exist; {program} --about lists all settings"
@@ -363,21 +398,49 @@ def problems(
     )
     if isinstance(start := config.get("start_date"), str):
         try:
-            uniform(start)
+            if uniform(start) > now:
+                yield "Set start_date to a date that has come; from a later one nothing is read"
         except ValueError:
             yield _NO_DATE.format("start_date")
+    for name in ("user_agent", "organization_id", "staging_token"):
+        if isinstance(text := config.get(name), str) and not _is_header(text):
+            yield f"Set {name} to one line of plain letters, digits and signs (ASCII)"
     for name in ("api_url", "token_url"):
         if isinstance(url := config.get(name), str) and not is_safe_url(url):
             yield (
                 f"Set {name} to an https:// URL; plain http:// would show the credentials to the "
                 "network, and is accepted for this machine (127.0.0.1, localhost) only"
             )
+    if config.get("environment") == "demo" and (
+        given := [name for name in _CREDENTIALS if config.get(name)]
+    ):
+        yield (
+            f"environment is demo, which is a made-up company, but there are credentials "
+            f"({', '.join(given)}). For the account that they belong to, set environment to "
+            "production (with Meltano: meltano --environment=prod run ...); for the made-up "
+            "company, unset them"
+        )
     if config.get("environment") == "sandbox" and not config.get("staging_token"):
         yield "Set staging_token, which the sandbox wants with every request"
-    if config.get("transaction_statuses") == []:
+    yield from _list_problems(config)
+
+
+def _list_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    statuses = config.get("transaction_statuses")
+    if statuses == []:
         yield "Set transaction_statuses to at least one status, or leave it out"
+    if isinstance(statuses, list) and {one for one in statuses if isinstance(one, str)} - _STATUSES:
+        yield f"Set transaction_statuses to some of {', '.join(sorted(_STATUSES))}"
     if config.get("bank_account_ids") == []:
         yield "Set bank_account_ids to at least one ID, or leave it out to read all accounts"
+
+
+_STATUSES = frozenset({"pending", "declined", "completed", "reversed"})
+"""What Qonto's documentation names."""
+
+
+def _is_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text == text.strip()
 
 
 def limit_problems(config: Mapping[str, Any]) -> Iterator[str]:

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
+from collections import Counter
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_qonto.api.instants import shift
+from tap_qonto.api.instants import from_datetime, shift
 from tap_qonto.auth.credentials import check_credentials
 from tap_qonto.connection import Connection
 from tap_qonto.reading.catalog import checked_catalog
 from tap_qonto.reading.run import Run
 from tap_qonto.reading.state import OWNER, bookmarks_of
 from tap_qonto.settings import SETTINGS, numbers, problems, type_errors
+from tap_qonto.singer.closing import closing_line
+from tap_qonto.singer.endings import sentence_of
 from tap_qonto.singer.sdk import SdkTap
-from tap_qonto.streams import STREAMS
+from tap_qonto.streams import READ_FIRST, STREAMS
 from tap_qonto.streams.base import QontoStream
+from tap_qonto.streams.documents import DocumentStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _logger = logging.getLogger("tap-qonto")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""A full disk, which is no stream's own trouble."""
 
 
 class TapQonto(SdkTap):
@@ -49,6 +59,9 @@ class TapQonto(SdkTap):
 
     _owner = ""
     """The organization that the given state is of, if it says so."""
+
+    _started = 0.0
+    """When the run began, by the stopwatch."""
 
     def __init__(self, *, config: Any = None, **options: Any) -> None:
         if isinstance(options.get("catalog"), dict):
@@ -79,7 +92,8 @@ class TapQonto(SdkTap):
 
     @override
     def faults(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
-        errors = [*problems(config, known), *type_errors(config, known)]
+        now = from_datetime(datetime.fromtimestamp(self.machine.clock(), UTC))
+        errors = [*problems(config, known, now=now), *type_errors(config, known)]
         if config.get("environment") != "demo" and not errors:
             errors += filter(None, [check_credentials(config)])
         return errors
@@ -101,12 +115,30 @@ class TapQonto(SdkTap):
     # How a run begins and ends
 
     @override
+    def in_order(self) -> list[Stream]:
+        names = dict.fromkeys(stream.name for stream in (*READ_FIRST, *STREAMS))
+        return [self.streams[name] for name in names]
+
+    @override
+    def on_failure(self, stream: Stream, error: Exception) -> None:
+        if (
+            not isinstance(stream, QontoStream)
+            or getattr(error, "ends_run", isinstance(error, OSError))
+            or getattr(error.__context__, "errno", None) in _FULL
+        ):
+            raise error
+        _logger.debug("%s: where it happened", stream.name, exc_info=error)
+        self.reading.fail(stream, error, sentence_of(error, self.name))
+        stream.checkpoint()
+
+    @override
     def begin(self) -> None:
         if self._owner:
             self.reading.check_state(self._owner)
 
     @override
     def run(self) -> None:
+        self._started = self.machine.stopwatch()
         self.connection.client.on_proven = self._ask_early
         super().run()
 
@@ -114,7 +146,7 @@ class TapQonto(SdkTap):
         """Fetch the first page of every stream while the streams before it are being read."""
 
         def ask() -> None:
-            for stream in self.streams.values():
+            for stream in self.in_order():
                 if isinstance(stream, QontoStream) and stream.selected and not stream.started:
                     try:
                         self.connection.client.ask_early(
@@ -132,6 +164,21 @@ class TapQonto(SdkTap):
 
     @override
     def conclude(self) -> None:
+        left_out = {*self.reading.skipped, *self.reading.failed}
+        read = [stream for stream in self.streams.values() if stream.selected]
+        documents: Counter[str] = Counter()
+        for stream in read:
+            if isinstance(stream, DocumentStream):
+                documents.update(stream.outcomes)
+        tables = sum(stream.name not in left_out for stream in read)
+        seconds = self.machine.stopwatch() - self._started
+        rows = self.message_writer.rows
+        _logger.info("%s", closing_line(tables, rows, documents, seconds))
+        if self.config["environment"] == "demo":
+            _logger.info(
+                "This company is made up, because environment is demo. For your own account set "
+                "environment to production, and its credentials"
+            )
         self.reading.summarize()
 
     @override

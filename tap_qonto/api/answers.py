@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import InvalidOperation
 from http import HTTPStatus
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,8 +53,8 @@ class Clocks(NamedTuple):
         return self.ours - self.qontos
 
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding an answer raises; the last if it is nested more deeply than Python can follow."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation)
+"""What decoding an answer raises: the last two for deep nesting and numbers beyond all types."""
 
 
 def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
@@ -136,14 +137,22 @@ def error_of(query: Query, reply: Reply) -> Exception:
             "api_url, and staging_token if this is the sandbox",
             status=status,
         )
-    if status > HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status > HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.MULTIPLE_CHOICES:
+        # A success other than 200 holds no answer to the question, but was not meant badly.
         return FaultError(said, status=status, code=code, retry_after=retry_after)
     return QontoError(said, status=status, code=code)
 
 
-def not_json(query: Query, reply: Reply) -> AnswerError:
+def not_json(query: Query, reply: Reply) -> QontoError:
     """Return the error for a 200 whose body is no JSON."""
-    kind = reply.headers.get("Content-Type", "no content type").split(";")[0][:50]
+    headers = reply.headers
+    kind = headers.get("Content-Type", "no content type").split(";")[0][:50]
+    is_measured = "Content-Length" in headers or "Transfer-Encoding" in headers
+    if "html" not in kind and ("Content-Encoding" in headers or not is_measured):
+        # Nothing has said how long the text would be.
+        return FaultError(
+            f"{request_line(query)} answered 200 with text that breaks off", status=reply.status
+        )
     hint = ""
     if "html" in kind:
         hint = (

@@ -24,9 +24,10 @@ from tap_qonto.api.answers import (
     not_json,
     request_line,
 )
-from tap_qonto.api.errors import AnswerError, FaultError
+from tap_qonto.api.errors import AnswerError, FaultError, QontoError, UnauthorizedError
 from tap_qonto.api.pace import retrying
 from tap_qonto.api.pages import PER_PAGE, LateRows, Page, Pool, Row, paged
+from tap_qonto.api.repair import repaired
 from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ class Client:
     def pool(self) -> Pool:
         """Fetches pages in the background.
 
-        Four times as many are under way or waiting as are fetched at once, so that one late page
-        does not keep those after it from being asked for.
+        Eight times as many are under way or waiting as are fetched at once, so that pages which
+        come one after the other do not keep those after them from being asked for.
         """
-        return Pool(self._executor.submit, 4 * self.concurrency, self.concurrency)
+        return Pool(self._executor.submit, 8 * self.concurrency, self.concurrency)
 
     def submit(self, work: Callable[..., _T], *args: Any) -> Future[_T]:
         """Run something in the background, on the threads that fetch pages."""
@@ -104,8 +105,12 @@ class Client:
                 if query not in self._early and waiting():
                     self._early[query] = self._executor.submit(self._get, query)
 
-    def get(self, query: Query) -> Row:
+    def get(self, query: Query, *, tries: int | None = None) -> Row:
         """Return the object that is one answer; numbers with a fraction are `Decimal`.
+
+        Args:
+            query: What is asked.
+            tries: How often to ask at most; as often as the machine has patience for if None.
 
         Raises:
             AnswerError: If the answer is no object.
@@ -113,21 +118,22 @@ class Client:
             CeilingError: If the query matches more rows than Qonto lists.
             PastTheEndError: If the page lies beyond the last one.
         """
-        answer, _ = self._answer(query)
+        answer, _ = self._answer(query, tries)
         return {name: self._decoded(query, part) for name, part in answer.items()}
 
-    def object(self, query: Query, envelope: str = "") -> Row:
+    def object(self, query: Query, envelope: str = "", *, tries: int | None = None) -> Row:
         """Return the object that an answer holds.
 
         Args:
             query: What is asked.
             envelope: The key that holds the object; empty if the answer itself is the object.
+            tries: How often to ask at most; as often as the machine has patience for if None.
 
         Raises:
             AnswerError: If there is none.
             QontoError: As `get` does.
         """
-        answer = self.get(query)
+        answer = self.get(query, tries=tries)
         value = answer.get(envelope) if envelope else answer
         if not isinstance(value, dict):
             msg = f"{request_line(query)} answered JSON without the object {envelope!r}"
@@ -175,23 +181,55 @@ class Client:
         full = pages is None and 0 < per_page <= len(rows)
         return Page(rows, number, pages, total, full=full, size=size, early=early)
 
+    def is_welcome(self, query: Query) -> bool:
+        """Return whether the credentials are accepted for a question, asked anew and once.
+
+        Args:
+            query: What is asked. An answer that may not be read is still one to somebody known.
+        """
+        try:
+            self._attempt(query)
+        except UnauthorizedError:
+            return False
+        except FaultError:
+            return self.proven
+        except QontoError:
+            return True
+        return True
+
+    def is_answered(self, query: Query) -> bool:
+        """Return whether a question gets any answer but a fault, asked anew and once.
+
+        Args:
+            query: What is asked.
+        """
+        try:
+            self._attempt(query)
+        except FaultError:
+            return False
+        except QontoError:
+            return True
+        return True
+
     def _decoded(
         self, query: Query, part: msgspec.Raw, decoder: msgspec.json.Decoder[Any] | None = None
     ) -> Any:
-        """Return the value of one part of an answer."""
+        """Return the value of one part of an answer; what cannot be read in it is set aside."""
         try:
             return (decoder or self._decoder).decode(part)
         except UNREADABLE:
+            if mended := repaired(bytes(part)):
+                return (decoder or self._decoder).decode(mended)
             msg = f"{request_line(query)} answered 200 with text that is not valid JSON"
             raise AnswerError(msg, status=HTTPStatus.OK) from None
 
-    def _answer(self, query: Query) -> tuple[_Answer, bool]:
+    def _answer(self, query: Query, tries: int | None = None) -> tuple[_Answer, bool]:
         """Return an answer that was asked for early, or ask now; and whether it was early."""
         with self._early_lock:
             early = self._early.pop(query, None)
-        return (self._get(query), False) if early is None else (early.result(), True)
+        return (self._get(query, tries), False) if early is None else (early.result(), True)
 
-    def _get(self, query: Query) -> _Answer:
+    def _get(self, query: Query, tries: int | None = None) -> _Answer:
         def told(error: FaultError, wait: float) -> None:
             if error.status == HTTPStatus.TOO_MANY_REQUESTS:
                 # What Qonto says of one request holds for all that come from this machine.
@@ -201,7 +239,7 @@ class Client:
             lambda: self._attempt(query),
             FaultError,
             query.stream,
-            tries=self._machine.tries,
+            tries=tries or self._machine.tries,
             sleep=self._machine.sleep,
             told=told,
         )
@@ -216,13 +254,21 @@ class Client:
         if reply.status != HTTPStatus.OK:
             raise error_of(query, reply)
         try:
-            answer = _parts.decode(reply.body)
-        except msgspec.ValidationError:
-            msg = f"{request_line(query)} answered JSON that is no object"
-            raise AnswerError(msg, status=HTTPStatus.OK) from None
+            answer = _parts_of(query, reply.body)
         except UNREADABLE:
-            raise not_json(query, reply) from None
+            mended = repaired(reply.body)
+            if mended is None:
+                raise not_json(query, reply) from None
+            answer = _parts_of(query, mended)
         if not self.proven:
             self.proven = True
             self.on_proven()
         return answer
+
+
+def _parts_of(query: Query, body: bytes) -> _Answer:
+    try:
+        return _parts.decode(body)
+    except msgspec.ValidationError:
+        msg = f"{request_line(query)} answered JSON that is no object"
+        raise AnswerError(msg, status=HTTPStatus.OK) from None

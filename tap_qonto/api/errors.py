@@ -10,9 +10,11 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     ├── QontoError                  a request without an answer to work with
     │   ├── AnswerError             an answer other than documented
     │   ├── UnauthorizedError       401
+    │   │   └── BadCredentialsError     ... whatever is asked for
     │   ├── NotReadableError        403, 404
     │   ├── FaultError              may succeed later: 429, 5xx, no whole answer
     │   │   ├── NotSentError        ... and the request never left this machine
+    │   │   ├── SilentError         ... and nothing else is answered either
     │   │   └── FileFaultError      ... and it came from the host of a file
     │   ├── GoneError               the file does not exist (any more)
     │   └── ExpiredLinkError        the file host refused the link
@@ -23,10 +25,13 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     ├── RowError                    a row cannot be used at all
     ├── StorageError                a document cannot be stored or read back
     │   └── StoppedStoringError     ... because the run is at its end
+    ├── DebtError                   more documents cannot be had than a state can name
     ├── UnusableFileError           a file that a row names cannot be sent
     ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
     ├── InputError                  what was given to the run cannot be used
+    ├── OutputError                 standard output cannot be written
     ├── NothingReadError            every selected stream was refused
+    ├── FailedStreamsError          some streams could not be read
     ├── RowsRefusedError            rows or settings of the target that cannot be used
     │   └── JournalError            the journal of what was sent cannot be used
     ├── NotApprovedError            a plan that was not approved, is held or over a limit
@@ -36,6 +41,8 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -49,10 +56,16 @@ class SentenceError(Exception):
 
     exit_code: int = 1
     """How the process ends, if the error gets that far."""
+    ends_run: ClassVar[bool] = False
+    """Whether no stream can be read any more, so that the run ends at once."""
+    sentences: tuple[str, ...] = ()
+    """What a person needs, if it takes more than one line."""
 
 
 class CredentialError(SentenceError):
     """Credentials that cannot be used."""
+
+    ends_run = True
 
 
 class DamagedStoreError(CredentialError):
@@ -122,6 +135,12 @@ class UnauthorizedError(QontoError):
     """The credentials were refused (401)."""
 
 
+class BadCredentialsError(UnauthorizedError):
+    """The credentials are refused whatever is asked for (401)."""
+
+    ends_run = True
+
+
 class NotReadableError(QontoError):
     """The credentials may not read this (403), or the feature is not activated (404)."""
 
@@ -150,6 +169,14 @@ class FaultError(QontoError):
 
 class NotSentError(FaultError):
     """The request never reached Qonto: no address, no connection, no TLS."""
+
+    ends_run = True
+
+
+class SilentError(FaultError):
+    """Several streams were given up, and Qonto answers nothing else either."""
+
+    ends_run = True
 
 
 class FileFaultError(FaultError):
@@ -192,6 +219,10 @@ class StoppedStoringError(StorageError):
     """The run ended while a document was being stored."""
 
 
+class DebtError(SentenceError):
+    """A stream owes more documents than its state can name."""
+
+
 class UnusableFileError(SentenceError):
     """A file that a row names cannot be sent; the message says why, without its path."""
 
@@ -203,9 +234,37 @@ class UnreadableError(SentenceError):
 class InputError(SentenceError):
     """A file given to the run cannot be used; the message says why and what to do."""
 
+    ends_run = True
+
+
+class OutputError(SentenceError):
+    """Standard output cannot be written, for another reason than a target that is gone.
+
+    Args:
+        error: What the machine said.
+    """
+
+    ends_run = True
+
+    def __init__(self, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        super().__init__(f"This machine refused something (standard output): {reason}")
+
 
 class NothingReadError(SentenceError):
     """Every selected stream was refused."""
+
+
+class FailedStreamsError(SentenceError):
+    """Some streams could not be read; the others were.
+
+    Args:
+        sentences: One for each of these streams.
+    """
+
+    def __init__(self, sentences: tuple[str, ...]) -> None:
+        super().__init__("; ".join(sentences))
+        self.sentences = sentences
 
 
 class RowsRefusedError(SentenceError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+import zlib
 from contextlib import contextmanager
-from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin
 
 import requests
+import urllib3
 
 from tap_qonto.api.answers import retry_after_of
 from tap_qonto.api.errors import (
@@ -28,7 +29,18 @@ from tap_qonto.api.network import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+
+class Incoming(NamedTuple):
+    """A file on its way."""
+
+    blocks: Iterator[bytes]
+    """Its content, of which no block is longer than a megabyte."""
+    length: int | None
+    """Bytes of the whole, as announced; None if they are not."""
+    framed: bool
+    """Whether the way it comes tells a whole file from one that is cut."""
 
 
 class FileHost:
@@ -40,9 +52,10 @@ class FileHost:
         slots: Those of the transport: a download takes one until it is over.
         headers: Headers of every request.
         adapter: Carries the requests instead of the network.
+        clock: Returns seconds since the epoch.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, given by name
         self,
         *,
         timeout: float,
@@ -50,7 +63,9 @@ class FileHost:
         slots: threading.Semaphore,
         headers: Mapping[str, str],
         adapter: requests.adapters.BaseAdapter | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._timeout = timeout
         self._slots = slots
         self._session = requests.Session()
@@ -66,32 +81,26 @@ class FileHost:
             logging.getLogger(name).setLevel(logging.ERROR)
 
     @contextmanager
-    def open(self, url: str, what: str) -> Iterator[tuple[int | None, Iterator[bytes]]]:
-        """Ask for a file; gives its length in bytes, if announced, and its content in blocks.
+    def open(self, url: str, what: str) -> Iterator[Incoming]:
+        """Ask for a file.
 
         Args:
             url: The link.
             what: What the file is, for messages, which never hold the link.
 
         Raises:
-            GoneError: If the file does not exist any more.
+            GoneError: If the file does not exist (any more, or yet).
             ExpiredLinkError: If the link is not accepted (any more).
             FileFaultError: If it may succeed later. The blocks raise it too.
-            AnswerError: If there is no sense in another attempt.
+            AnswerError: If there is no sense in another attempt. The blocks raise it too.
         """
         try:
             with self._slots, self._send(url, what) as response:
-                status = response.status_code
-                if status != requests.codes.ok:
-                    said = f"The file host answered {status} for {what}"
-                    raise _file_error(said, response)
-                length = response.headers.get("Content-Length", "")
-                encoded = "Content-Encoding" in response.headers
-                yield (
-                    int(length) if length.isdecimal() and not encoded else None,
-                    response.iter_content(_FILE_BLOCK),
-                )
-        except requests.RequestException as error:
+                if response.status_code != requests.codes.ok:
+                    said = f"The file host answered {response.status_code} for {what}"
+                    raise _file_error(said, response, self._clock())
+                yield _incoming(response, what)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             msg = f"The file host sent {what} not or not whole: {reason_of(error)}"
             raise FileFaultError(msg) from None
 
@@ -129,7 +138,54 @@ _FILE_BLOCK = 1_048_576
 _REDIRECTS = 3
 
 
-def _file_error(said: str, response: requests.Response) -> QontoError:
+def _incoming(response: requests.Response, what: str) -> Incoming:
+    """Return the file that a host sends, unpacked if it was packed on the way."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        if encoding not in _ZLIB:
+            msg = f"The file host sent {what} packed in a way that nobody asked for"
+            raise AnswerError(msg)
+        packed = response.raw.stream(_FILE_BLOCK, decode_content=False)
+        return Incoming(_unpacked(packed, what), None, framed=True)
+    length = response.headers.get("Content-Length", "")
+    size = int(length) if length.isdecimal() else None
+    chunked = bool(getattr(response.raw, "chunked", False))
+    return Incoming(response.iter_content(_FILE_BLOCK), size, framed=chunked or size is not None)
+
+
+_ZLIB = ("gzip", "x-gzip", "deflate")
+
+_ANY_HEADER = 32 + zlib.MAX_WBITS
+"""Lets zlib see by itself which of its two wrappings it has before it, both with a check sum."""
+
+
+def _unpacked(packed: Iterator[bytes], what: str) -> Iterator[bytes]:
+    """Yield what zlib had packed.
+
+    Raises:
+        FileFaultError: If it is damaged, or ends before its trailer, which the HTTP libraries
+            take for whole.
+    """
+    zipped = zlib.decompressobj(_ANY_HEADER)
+    try:
+        for block in packed:
+            rest = block
+            while rest:
+                if zipped.eof:  # several parts, one after the other, are one file
+                    zipped = zlib.decompressobj(_ANY_HEADER)
+                yield zipped.decompress(rest, _FILE_BLOCK)
+                rest = zipped.unconsumed_tail or zipped.unused_data
+        while not zipped.eof and (more := zipped.decompress(b"", _FILE_BLOCK)):
+            yield more
+    except zlib.error:
+        msg = f"The file host sent {what} damaged"
+        raise FileFaultError(msg) from None
+    if not zipped.eof:
+        msg = f"The file host sent {what} not whole: its compressed form has no end"
+        raise FileFaultError(msg)
+
+
+def _file_error(said: str, response: requests.Response, now: float) -> QontoError:
     """Return the error that a file host's answer stands for."""
     status = response.status_code
     match status:
@@ -138,15 +194,17 @@ def _file_error(said: str, response: requests.Response) -> QontoError:
         case 400 | 401 | 403:
             # Object stores answer an expired link with any of these.
             return ExpiredLinkError(said, status=status)
-        case 408 | 425 | 429:
-            return FileFaultError(
-                said, status=status, retry_after=retry_after_of(response.headers, time.time())
-            )
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return FileFaultError(
-            said, status=status, retry_after=retry_after_of(response.headers, time.time())
-        )
+    if status in _PASSING or status // 100 in _NOT_FINAL:
+        wait = retry_after_of(response.headers, now)
+        return FileFaultError(said, status=status, retry_after=wait)
     return AnswerError(said, status=status)
+
+
+_PASSING = (408, 425, 429)
+"""Refusals that say themselves that another attempt may succeed."""
+
+_NOT_FINAL = (2, 5)
+"""Kinds of status after which one may: half a file, none at all, a server's own trouble."""
 
 
 class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined, misc]

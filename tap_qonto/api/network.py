@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import time
 from functools import partial
@@ -99,7 +100,33 @@ class DeadlineAdapter(HTTPAdapter):
         return pool
 
 
+class _FinalAnswer(http.client.HTTPResponse):
+    """An answer that is none of the hints which may come before it, such as 103."""
+
+    def __init__(self, sock: _Socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)  # type: ignore[arg-type]
+        self._bounded = sock
+
+    def _read_status(self) -> Any:
+        deadline = self._bounded.deadline
+        while (found := super()._read_status())[1] in _HINTS:  # type: ignore[misc]
+            http.client.parse_headers(self.fp)
+            # Whoever sends a hint and nothing else is asked again.
+            self._bounded.deadline = min(deadline, time.monotonic() + _AFTER_HINT)
+        self._bounded.deadline = deadline
+        return found
+
+
+_HINTS = range(102, 200)
+"""Statuses of answers that another one follows."""
+
+_AFTER_HINT = 10.0
+"""Seconds after a hint within which the answer must begin to come."""
+
+
 class _BoundedConnection(HTTPConnection):
+    response_class = _FinalAnswer
+
     def __init__(self, *args: Any, pace: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pace = pace
@@ -110,11 +137,23 @@ class _BoundedConnection(HTTPConnection):
         self.sock: Any = _Socket(self.sock, self._pace)
 
     @override
+    def _tunnel(self) -> None:
+        # A proxy's answer has a deadline too. TLS wants the socket itself afterwards.
+        sock = self.sock
+        self.sock = _Socket(sock, None)
+        self.sock.start(self._seconds)
+        super()._tunnel()
+        self.sock = sock
+
+    @override
     def getresponse(self) -> Any:
-        timeout = self.timeout
         if isinstance(self.sock, _Socket):
-            self.sock.start(timeout if isinstance(timeout, int | float) else float("inf"))
+            self.sock.start(self._seconds)
         return super().getresponse()
+
+    @property
+    def _seconds(self) -> float:
+        return self.timeout if isinstance(self.timeout, int | float) else float("inf")
 
 
 class _BoundedTlsConnection(_BoundedConnection, HTTPSConnection):

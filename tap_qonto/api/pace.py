@@ -1,12 +1,11 @@
-"""How fast and how often Qonto is asked: the rate limit, the waits, the number of tries."""
+"""How often Qonto is asked: the number of tries and the waits between them."""
 
 from __future__ import annotations
 
 import logging
 import random
-import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -19,40 +18,6 @@ _T = TypeVar("_T")
 
 _LONGEST_WAIT = 600.0
 """Seconds that a server can make a run wait for one attempt."""
-
-
-class RateLimit:
-    """Keeps the requests of this process within Qonto's limits per IP address, in advance.
-
-    Qonto's documentation allows 1,000 requests in 10 seconds and 10,000 in 10 minutes.
-
-    Args:
-        share: The part of both limits that this process may use, for example 0.9.
-    """
-
-    def __init__(self, share: float) -> None:
-        self._share = share
-        self._limiter: Any = None
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Return as soon as one more request is within the limits."""
-        with self._lock:
-            if self._limiter is None:
-                self._limiter = self._create()
-        self._limiter.try_acquire("qonto")
-
-    def _create(self) -> Any:
-        from pyrate_limiter import Limiter, Rate  # 0.1 s that discovery can do without
-
-        logging.getLogger("pyrate_limiter").setLevel(logging.WARNING)
-        return Limiter(
-            [
-                Rate(max(1, int(1_000 * self._share)), 10_000),
-                Rate(max(1, int(10_000 * self._share)), 600_000),
-            ],
-            buffer_ms=10,
-        )
 
 
 def waits() -> Generator[float, FaultError, None]:
@@ -84,6 +49,7 @@ def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
     sleep: Callable[[float], None],
     told: Callable[[FaultError, float], None] = lambda _error, _wait: None,
     stopped: Callable[[], bool] = lambda: False,
+    otherwise: str = "nothing is lost, the next run goes on from the last state",
 ) -> _T:
     """Return what an attempt gives, and make further ones where they may help.
 
@@ -95,6 +61,7 @@ def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
         sleep: Waits for a number of seconds.
         told: Is told each error and the seconds until the next attempt.
         stopped: Whether the run is at its end, so that nothing is worth another attempt.
+        otherwise: What happens when all attempts were in vain, for the message.
 
     Raises:
         FaultError: Of the given kind, that of the last attempt, saying how many were made.
@@ -106,11 +73,9 @@ def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
             return attempt()
         except kind as error:
             if number == tries or stopped():
-                msg = (
-                    f"{error}. Gave up after {number} attempts; nothing is lost, the next run goes "
-                    "on from the last state"
-                )
-                raise kind(msg, status=error.status, code=error.code) from None
+                attempts = "attempt" if number == 1 else "attempts"
+                msg = f"{error}. Gave up after {number} {attempts}; {otherwise}"
+                raise type(error)(msg, status=error.status, code=error.code) from None
             wait = pauses.send(error)
             told(error, wait)
             _logger.warning(

@@ -168,7 +168,7 @@ class Pool(NamedTuple):
         under_way: deque[Future[Page]] = deque()
         try:
             while True:
-                for number in islice(numbers, self.ahead - len(under_way)):
+                for number in islice(numbers, 2 * self.at_once - len(under_way)):
                     under_way.append(self.submit(fetch, number))
                 if not under_way:
                     return

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
-    from tap_qonto.api.pace import RateLimit
+    from tap_qonto.api.rate import RateLimit
+
+_NONSENSE = (OverflowError, MemoryError)
+"""What reading an answer raises that announces a chunk larger than any memory."""
 
 _NO_ADDRESS = (
     "Set api_url to the address of the API, without a query, for example "
@@ -127,7 +130,7 @@ class Transport:
                 response = self._adapter.send(request, timeout=self.timeout, **self._settings)
                 # At once: `content` reads 10 KB at a time, a sixth of what a request costs.
                 content = response.raw.read(decode_content=True)
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, *_NONSENSE) as error:
                 msg = f"{method} {path} got no whole answer: {reason_of(error)}"
                 raise (NotSentError if never_sent(error) else FaultError)(msg) from None
         return Reply(

@@ -34,14 +34,16 @@ class Callback:
     """
 
     def __init__(self, host: str, port: int, state: str) -> None:
-        self._state = state
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         answers = self._answers
 
         class Handler(_Handler):
             @override
-            def deliver(self, answer: Answer) -> None:
+            def deliver(self, answer: Answer) -> bool:
+                if not secrets.compare_digest(answer.state.encode(), state.encode()):
+                    return False
                 answers.put(answer)
+                return True
 
         try:
             self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
@@ -72,7 +74,8 @@ class Callback:
             timeout: Seconds to wait.
 
         Raises:
-            CredentialError: If it does not come, or something else does.
+            CredentialError: If it does not come, or a refusal does. Answers that belong to
+                another login are told so in the browser, and do not count.
         """
         try:
             answer = self._answers.get(timeout=timeout)
@@ -82,12 +85,6 @@ class Callback:
                 f"application's redirect URIs must contain {self.uri}."
             )
             raise CredentialError(msg) from None
-        if not secrets.compare_digest(answer.state.encode(), self._state.encode()):
-            msg = (
-                "The answer does not belong to this login (its state differs), so it is not used. "
-                "Close old login pages and run this again."
-            )
-            raise CredentialError(msg)
         if answer.error == "access_denied":
             msg = "Access was denied in the browser. Run this again and grant it."
             raise CredentialError(msg)
@@ -108,8 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "tap-qonto-login"
     sys_version = ""
 
-    def deliver(self, answer: Answer) -> None:
-        """Hand over what the redirect carried."""
+    def deliver(self, answer: Answer) -> bool:
+        """Hand over what the redirect carried; return whether it belongs to this login."""
         raise NotImplementedError
 
     def do_GET(self) -> None:
@@ -119,8 +116,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._page(HTTPStatus.NOT_FOUND, "Nothing here.")
             return
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self._page(HTTPStatus.OK, "The terminal says how the login went. You may close this page.")
-        self.deliver(Answer(query.get("state", ""), query.get("code", ""), query.get("error", "")))
+        answer = Answer(query.get("state", ""), query.get("code", ""), query.get("error", ""))
+        if self.deliver(answer):
+            text = "The terminal says how the login went. You may close this page."
+            self._page(HTTPStatus.OK, text)
+        else:
+            text = (
+                "This answer does not belong to the login that is waiting (its state differs), so "
+                "it is not used. Close this page and grant access in the one opened last."
+            )
+            self._page(HTTPStatus.BAD_REQUEST, text)
 
     def _page(self, status: HTTPStatus, text: str) -> None:
         body = f"<!doctype html><title>tap-qonto</title><p>{html.escape(text)}</p>".encode()

@@ -4,26 +4,29 @@ An `Archive` serves a whole run. It turns a `Document`, which is what a row says
 into the row of a document stream. What that takes (asking for a link, downloading, hashing,
 reading the electronic invoice inside) is done on threads of its own, so that pages go on being
 fetched meanwhile.
+
+A document that cannot be had is a row too, which says so: `Fetched.owed` tells that a later run
+has to try again. Only what concerns more than this one document is raised.
 """
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from hashlib import sha256
+from datetime import UTC, datetime
 from http import HTTPStatus
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_qonto.api.errors import (
     AnswerError,
-    ExpiredLinkError,
-    FileFaultError,
     GoneError,
+    NotReadableError,
+    NotSentError,
     QontoError,
+    UnauthorizedError,
 )
-from tap_qonto.api.pace import retrying
+from tap_qonto.api.instants import from_datetime, shift, uniform
+from tap_qonto.documents.copies import GONE, Copies, Copy, File, size_of, text_of
 from tap_qonto.documents.document import Document, Fetched, Link, link_of
 from tap_qonto.documents.names import beside, key_of
 from tap_qonto.machine import Machine
@@ -34,45 +37,16 @@ if TYPE_CHECKING:
     from tap_qonto.api.client import Client
     from tap_qonto.api.files import FileHost
     from tap_qonto.api.pages import Row
-    from tap_qonto.documents.names import Key
+    from tap_qonto.documents.reader import InvoiceReader
     from tap_qonto.documents.storage import Storage
-
 
 _T = TypeVar("_T")
 
+_WAITING = 100
+"""How many things may wait at once: as many as there are rows ahead."""
 
-RENEWALS = 2
-"""How often a link that the file host refuses is asked for anew."""
-
-
-class _File(NamedTuple):
-    """One file to be stored."""
-
-    document: Document
-    what: str
-    """What it is, for messages."""
-    key: Key
-    size: int | None
-    """In bytes, as announced."""
-    invoice: bool = False
-    """Whether to look for an electronic invoice."""
-
-
-class _Copy(NamedTuple):
-    """What became of a file."""
-
-    status: str
-    uri: str | None = None
-    sha256: str | None = None
-    at: str | None = None
-    received: int = 0
-    invoice: tuple[str | None, str | None] = (None, None)
-    """Profile and XML."""
-    complaint: str = ""
-
-
-class _TooLargeError(Exception):
-    """A file turns out to be larger than documents may be."""
+YOUNG = 86_400
+"""Seconds after a row's last change for which a document that does not exist is asked for again."""
 
 
 class Archive:
@@ -82,16 +56,18 @@ class Archive:
         client: Asks Qonto.
         files: Downloads.
         storage: Keeps the files; None if documents are only listed.
+        reader: Reads the electronic invoices inside PDFs.
         largest: Size in bytes beyond which documents are only listed.
-        machine: Its patience.
+        machine: Its clock and patience.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it works with
         self,
         client: Client,
         files: FileHost,
         storage: Storage | None,
         *,
+        reader: InvoiceReader,
         largest: int,
         machine: Machine | None = None,
     ) -> None:
@@ -99,20 +75,30 @@ class Archive:
         self._machine = machine or Machine()
         self._files = files
         self._storage = storage
-        self._largest = largest
+        self._reader = reader
         self._threads = ThreadPoolExecutor(client.concurrency, thread_name_prefix="document")
         self._waiting_room = ThreadPoolExecutor(_WAITING, thread_name_prefix="waiting")
         self._stopped = threading.Event()
+        self._copies = (
+            Copies(files, storage, reader, largest, self._machine, self._stopped)
+            if storage
+            else None
+        )
+        self._answered: set[str] = set()
 
     @property
     def stopped(self) -> bool:
         """Whether the run is at its end."""
         return self._stopped.is_set()
 
+    def has_answered(self, stream: str) -> bool:
+        """Return whether Qonto has told anything about any document of a stream in this run."""
+        return stream in self._answered
+
     def begin(self, document: Document) -> Fetched | Future[Fetched]:
         """Return the document's row, or begin what it takes to have it."""
         if self._storage is None and document.told is not None:
-            return Fetched(_row(document, document.told, _Copy("metadata_only"), None))
+            return Fetched(_row(document, document.told, Copy("metadata_only"), None))
         return self._threads.submit(self._fetch, document)
 
     def wait(self, work: Callable[..., _T], *args: Any) -> Future[_T]:
@@ -126,190 +112,155 @@ class Archive:
             self._storage.stop()
         for threads in (self._threads, self._waiting_room):
             threads.shutdown(wait=False, cancel_futures=True)
+        self._reader.close()
         self._files.close()
 
     def _fetch(self, document: Document) -> Fetched:
         """Have a document's row, and its files stored.
 
         Raises:
-            QontoError: If Qonto or the file host does not give it.
+            NotSentError: If Qonto cannot be reached.
             StorageError: If it cannot be stored.
         """
         sealed = document.sealed and _may_be_sealed(document.told)
+        signed = None
         if document.told is None or (sealed and self._storage):
-            told = self._ask(document)
-            if told is None:
-                return Fetched(_row(document, document.told or {}, _Copy("missing"), None))
-            document.told = told
-        told = document.told
-        if self._storage is None:
-            copy = _Copy("metadata_only")
-            return Fetched(_row(document, told, copy, copy if sealed else None))
-        name, kind = _text(told.get("file_name")), _text(told.get("file_content_type"))
-        key = key_of(document.stream, document.id, name, kind)
-        file = _File(document, f"document {document.id}", key, _size(told))
-        copy = self._keep(file._replace(invoice=document.invoice), self._storage, _link)
-        signed = self._keep_sealed(file, self._storage) if sealed else None
+            signed = self._outcome(lambda: self._asked(document), document)
+            if signed and (document.told is None or signed.status == "missing"):
+                return self._fetched(document, signed, None)
+        if self._copies is None:
+            copy = Copy("metadata_only")
+            return self._fetched(document, copy, copy if sealed else None)
+        told = document.told or {}
+        name, kind = text_of(told.get("file_name")), text_of(told.get("file_content_type"))
+        file = File(
+            document,
+            f"document {document.id}",
+            key_of(document.stream, document.id, name, kind),
+            size_of(told),
+            lambda document: document.link,
+            lambda: self._renew(document),
+            young=bool(self._young_until(document)),
+        )
+        keep = self._copies.keep
+        copy = self._outcome(
+            lambda: keep(file._replace(invoice=document.invoice)), document
+        ) or Copy("missing")
+        if sealed and signed is None and (other := _signed(file)):
+            signed = self._outcome(lambda: keep(other), document)
+        return self._fetched(document, copy, signed)
+
+    def _fetched(self, document: Document, copy: Copy, signed: Copy | None) -> Fetched:
+        """Return what a document's row says, and what is not for the warehouse."""
+        outcomes = {copy.status, signed.status if signed else ""}
+        owed, until = "failed" in outcomes, ""
+        if not owed and ("missing" in outcomes or (self._storage and _is_awaited(document))):
+            until = self._young_until(document)
+            owed = bool(until)
         return Fetched(
-            _row(document, told, copy, signed),
+            _row(document, document.told or {}, copy, signed),
             copy.received + (signed.received if signed else 0),
             copy.complaint,
+            owed,
+            until,
+            known=document.told is not None,
+            refusal=copy.refusal or (signed and signed.refusal),
         )
 
-    def _ask(self, document: Document) -> Row | None:
-        """Return what Qonto says about a document; None if there is none (any more).
+    def _outcome(self, work: Callable[[], Copy | None], document: Document) -> Copy | None:
+        """Do something for one document; return what became of it, also if it cannot be done.
+
+        Raises:
+            NotSentError: If Qonto cannot be reached, which concerns all documents.
+        """
+        try:
+            return work()
+        except NotSentError:
+            raise
+        except GoneError as error:
+            return Copy("missing", reason=str(error))
+        except QontoError as error:
+            if self._copies:
+                self._copies.give_up()
+            refused = isinstance(error, NotReadableError | UnauthorizedError)
+            refusal = error if refused and document.stream not in self._answered else None
+            return Copy("failed", reason=str(error), refusal=refusal)
+
+    # Asking
+
+    def _asked(self, document: Document) -> Copy | None:
+        """Ask about a document; return what became of it if it does not exist."""
+        if self._renew(document):
+            return None
+        return Copy("missing", reason="Qonto does not know it (any more)")
+
+    def _renew(self, document: Document) -> bool:
+        """Let a document have what Qonto says about it now; return whether it exists.
 
         Raises:
             QontoError: If Qonto does not say.
         """
         query, source = document.query, document.source
         try:
-            told: Row | None = self._client.object(query, source.envelope)
+            tries = self._copies.tries(document) if self._copies else None
+            told: Row | None = self._client.object(query, source.envelope, tries=tries)
         except QontoError as error:
-            if error.status in (404, 410):
-                return None
+            if error.status in GONE:
+                return False
             raise
+        self._answered.add(document.stream)
         if source.inside and told:
             told = told.get(source.inside)
         if not isinstance(told, dict):
             msg = f"GET {query.path} answered JSON without the object {source.inside!r}"
             raise AnswerError(msg, status=HTTPStatus.OK)
-        document.link = link_of(told, source.link)
-        return told
+        document.link = link_of(told, source.link, self._machine.stopwatch())
+        document.told = told
+        return True
 
-    # Files
+    def _young_until(self, document: Document) -> str:
+        """Return until when a document that does not exist may still appear; empty if it may not.
 
-    def _keep_sealed(self, file: _File, storage: Storage) -> _Copy | None:
-        """Have the signed copy of a document stored beside it; None if there is none."""
-        told = (file.document.told or {}).get("probative_attachment")
-        if not isinstance(told, dict) or told.get("status") != "available":
-            return None
-        return self._keep(
-            file._replace(
-                what=f"the signed copy of {file.what}",
-                key=beside(file.key, "probative"),
-                size=_size(told),
-            ),
-            storage,
-            _sealed_link,
-        )
-
-    def _keep(
-        self, file: _File, storage: Storage, link: Callable[[Document], Link | None]
-    ) -> _Copy:
-        """Have a file stored, unless it is already.
-
-        Raises:
-            QontoError: If Qonto or the file host does not give it.
-            StorageError: If it cannot be stored.
+        Nobody knows how soon a file exists that an answer already names.
         """
-        if file.size is not None and file.size > self._largest:
-            return _Copy("too_large")
-        found = storage.find(file.key)
-        # What bears its name has been verified; only the announced size may have changed since.
-        if found and file.size in (None, found.size):
-            if not (file.invoice and _is_pdf(file)):
-                return _stored(file, storage, storage.digest(file.key))._replace(at=found.at)
-            # PDFs are read to and fro, which over a network would take for ever.
-            with TemporaryFile() as pdf:
-                copy = _stored(file, storage, storage.digest(file.key, pdf))
-                return _with_invoice(copy, pdf)._replace(at=found.at)
+        told = (document.told or {}).get("created_at")
         try:
-            return self._download(file, storage, link)
-        except _TooLargeError:
-            return _Copy("too_large")
-        except GoneError:
-            return _Copy("missing")
-
-    def _download(
-        self, file: _File, storage: Storage, link: Callable[[Document], Link | None]
-    ) -> _Copy:
-        try:
-            return retrying(
-                lambda: self._attempt(file, storage, link),
-                FileFaultError,
-                file.key.stream,
-                tries=self._machine.tries,
-                sleep=self._machine.sleep,
-                stopped=self._stopped.is_set,
-            )
-        except FileFaultError as error:
-            msg = f"{file.key.stream}: {error}"
-            raise QontoError(msg, status=error.status) from None
-
-    def _attempt(
-        self, file: _File, storage: Storage, link: Callable[[Document], Link | None]
-    ) -> _Copy:
-        """Download and store a file, with a new link if the one at hand does not work."""
-        renewals = 0
-        while True:
-            at_hand = link(file.document)
-            if at_hand and not at_hand.is_old:
-                try:
-                    return self._transfer(at_hand.url, file, storage)
-                except ExpiredLinkError as error:
-                    if renewals == RENEWALS:
-                        msg = f"{file.key.stream}: {error}, although the link was new"
-                        raise QontoError(msg, status=error.status) from None
-            elif renewals == RENEWALS:
-                msg = f"Qonto gives no link to {file.what}"
-                raise FileFaultError(msg)
-            renewals += 1
-            told = self._ask(file.document)
-            if told is None:
-                msg = f"Qonto does not know {file.what} any more"
-                raise GoneError(msg)
-            file.document.told = told
-
-    def _transfer(self, url: str, file: _File, storage: Storage) -> _Copy:
-        """Download a file, verify it and give it its name."""
-        hashed, received = sha256(), 0
-        with ExitStack() as download:
-            length, blocks = download.enter_context(self._files.open(url, file.what))
-            expected = length if file.size is None else file.size
-            if length is not None and length > self._largest:
-                raise _TooLargeError
-            _check_size(file, expected, length)
-            with storage.aside(file.key) as aside:
-                for block in blocks:
-                    received += len(block)
-                    if received > self._largest:
-                        raise _TooLargeError
-                    hashed.update(block)
-                    aside.write(block)
-                download.close()  # another request may go on while the file is stored
-                _check_size(file, expected, received)
-                copy = _stored(file, storage, hashed.hexdigest())
-                if file.invoice and _is_pdf(file):
-                    copy = _with_invoice(copy, aside.file)
-                return copy._replace(at=aside.commit(), received=received)
+            changed = max(document.changed, uniform(told) if isinstance(told, str) else "")
+        except ValueError:
+            changed = document.changed
+        now = from_datetime(datetime.fromtimestamp(self._machine.clock(), UTC))
+        until = shift(changed, YOUNG) if changed else ""
+        return until if until > now else ""
 
 
-_WAITING = 100
-"""How many things may wait at once: as many as there are rows ahead."""
-
-
-def _link(document: Document) -> Link | None:
-    return document.link
+def _signed(file: File) -> File | None:
+    """Return the signed copy of a document, to be stored beside it; None if there is none."""
+    told = (file.document.told or {}).get("probative_attachment")
+    if not isinstance(told, dict) or told.get("status") != "available":
+        return None
+    return file._replace(
+        what=f"the signed copy of {file.what}",
+        key=beside(file.key, "probative"),
+        size=size_of(told),
+        link=_sealed_link,
+    )
 
 
 def _sealed_link(document: Document) -> Link | None:
     """Return the link to a document's signed copy, which comes with that to the document."""
     told = (document.told or {}).get("probative_attachment")
-    link = link_of(told if isinstance(told, dict) else None, "url")
-    return link and document.link and link._replace(issued=document.link.issued)
+    if not isinstance(told, dict) or document.link is None:
+        return None
+    return link_of(told, "url", document.link.issued)
 
 
-def _stored(file: _File, storage: Storage, digest: str) -> _Copy:
-    return _Copy("stored", storage.uri(file.key), digest)
-
-
-def _row(document: Document, told: Row, copy: _Copy, signed: _Copy | None) -> Row:
+def _row(document: Document, told: Row, copy: Copy, signed: Copy | None) -> Row:
     """Return the row of a document stream, with all that Qonto said."""
     row = {
         **told,
         **document.columns,
         "file_status": copy.status,
+        "file_reason": copy.reason,
         "file_path": copy.uri,
         "file_sha256": copy.sha256,
         "stored_at": copy.at,
@@ -317,8 +268,11 @@ def _row(document: Document, told: Row, copy: _Copy, signed: _Copy | None) -> Ro
     sealed = told.get("probative_attachment")
     if isinstance(sealed, dict):
         row["probative_attachment_status"] = sealed.get("status")
+        row["probative_attachment"] = dict(sealed)  # cleaning the row takes the link out of it
+        row["probative_attachment"] = dict(sealed)  # cleaning the row takes the link out of it
     if document.sealed:
         row["probative_status"] = signed and signed.status
+        row["probative_reason"] = signed and signed.reason
         row["probative_path"] = signed and signed.uri
         row["probative_sha256"] = signed and signed.sha256
     if document.invoice:
@@ -332,48 +286,7 @@ def _may_be_sealed(told: Row | None) -> bool:
     return not isinstance(sealed, dict) or sealed.get("status") in (None, "available")
 
 
-def _size(told: Row) -> int | None:
-    """Return the announced size; Qonto writes it as text or as a number."""
-    value = told.get("file_size")
-    try:
-        size = None if value is None or isinstance(value, bool) else int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return size if size is not None and size >= 0 else None
-
-
-def _check_size(file: _File, expected: int | None, size: int | None) -> None:
-    """Compare a size with what it should be, as far as either is known.
-
-    Raises:
-        FileFaultError: If they differ.
-    """
-    if expected is not None and size is not None and size != expected:
-        msg = f"The file host sent {file.what} with {size:,} bytes instead of {expected:,}"
-        raise FileFaultError(msg)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-# The electronic invoice
-
-
-def _is_pdf(file: _File) -> bool:
-    told = file.document.told or {}
-    kind, name = _text(told.get("file_content_type")), _text(told.get("file_name"))
-    return "pdf" in (kind or "").lower() or (name or "").lower().endswith(".pdf")
-
-
-def _with_invoice(copy: _Copy, pdf: BinaryIO) -> _Copy:
-    """Return what became of a PDF, with the electronic invoice inside it."""
-    from tap_qonto.api.errors import UnreadableError
-    from tap_qonto.documents.facturx import read_invoice
-
-    pdf.seek(0)
-    try:
-        invoice = read_invoice(pdf)
-    except UnreadableError as error:
-        return copy._replace(complaint=str(error))
-    return copy if invoice is None else copy._replace(invoice=(invoice.profile, invoice.xml))
+def _is_awaited(document: Document) -> bool:
+    """Return whether Qonto is making a signed copy that is wanted."""
+    sealed = (document.told or {}).get("probative_attachment")
+    return document.sealed and isinstance(sealed, dict) and sealed.get("status") == "pending"

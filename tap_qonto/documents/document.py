@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ from typing_extensions import override
 from tap_qonto.api.pages import Query
 
 if TYPE_CHECKING:
+    from tap_qonto.api.errors import QontoError
     from tap_qonto.api.pages import Row
 
 
@@ -23,12 +23,15 @@ class Link(NamedTuple):
 
     url: str
     issued: float
-    """When Qonto sent it, in seconds of the monotonic clock."""
+    """When Qonto sent it, in seconds of the run's stopwatch."""
 
-    @property
-    def is_old(self) -> bool:
-        """Whether its half hour is over, by the clock."""
-        return time.monotonic() - self.issued > LINK_LIFE
+    def is_old(self, now: float) -> bool:
+        """Return whether its half hour is over.
+
+        Args:
+            now: Seconds of the run's stopwatch.
+        """
+        return now - self.issued > LINK_LIFE
 
     @override
     def __repr__(self) -> str:
@@ -62,11 +65,16 @@ class Document:
         source: Where Qonto is asked about it.
         told: What Qonto has said about it as of now: `file_name`, `file_size`, the link and so
             on; None if it has to be asked.
+        now: Seconds of the run's stopwatch.
+        changed: When the row that points at it changed last, uniform; empty if nobody knows.
         invoice: Whether an electronic invoice may be inside.
         sealed: Whether Qonto may have a signed copy that is wanted too.
+        owed: Whether an earlier run could not have it.
     """
 
-    __slots__ = ("columns", "id", "invoice", "link", "sealed", "source", "stream", "told")
+    __slots__ = (
+        "changed", "columns", "id", "invoice", "link", "owed", "sealed", "source", "stream", "told",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - settings, given by name
         self,
@@ -75,18 +83,23 @@ class Document:
         id: str,  # noqa: A002 - what Qonto calls it
         source: Source = ATTACHMENT,
         *,
+        now: float,
         told: Row | None = None,
+        changed: str = "",
         invoice: bool = False,
         sealed: bool = False,
+        owed: bool = False,
     ) -> None:
         self.stream = stream
         self.columns = columns
         self.id = id
         self.source = source
         self.told = told
-        self.link = link_of(told, source.link)
+        self.link = link_of(told, source.link, now)
+        self.changed = changed
         self.invoice = invoice
         self.sealed = sealed
+        self.owed = owed
 
     @property
     def query(self) -> Query:
@@ -108,9 +121,23 @@ class Fetched(NamedTuple):
     """Bytes that were downloaded."""
     complaint: str = ""
     """Why the electronic invoice inside could not be read."""
+    owed: bool = False
+    """Whether something is lacking that a later run may be able to have."""
+    until: str = ""
+    """The instant, uniform, after which it is not asked for any more; empty for ever."""
+    known: bool = True
+    """Whether Qonto said anything about the document."""
+    refusal: QontoError | None = None
+    """Why nothing about it may be asked, if that is so; it may then concern all documents."""
 
 
-def link_of(told: Row | None, name: str) -> Link | None:
-    """Return the link that an object of the API holds, as of now."""
+def link_of(told: Row | None, name: str, now: float) -> Link | None:
+    """Return the link that an object of the API holds.
+
+    Args:
+        told: The object.
+        name: Its field that holds the link.
+        now: Seconds of the run's stopwatch, at which Qonto sent it.
+    """
     url = told.get(name) if told else None
-    return Link(url, time.monotonic()) if isinstance(url, str) and url else None
+    return Link(url, now) if isinstance(url, str) and url else None

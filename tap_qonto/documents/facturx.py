@@ -2,7 +2,8 @@
 
 Both the PDF and its XML come from outside. Of the PDF only the catalogue and the embedded files
 are looked at, with the limits on decompressed sizes of the PDF library in force; of the XML no
-entity is expanded and nothing is fetched.
+entity is expanded and nothing is fetched. What that costs in time and memory is limited by whoever
+calls it (`reader`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import codecs
 import logging
 import re
-import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -26,10 +26,6 @@ NAMES = ("factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml")
 
 LARGEST_XML = 10_000_000
 """Bytes of XML beyond which it is no invoice."""
-
-
-_one_at_a_time = threading.Lock()
-"""A PDF may claim 75 MB of memory; several at once would not be read any faster."""
 
 
 class Invoice(NamedTuple):
@@ -60,11 +56,10 @@ def _embedded(pdf: BinaryIO) -> bytes | None:
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # would retell each fault of each PDF
     try:
-        with _one_at_a_time:
-            found = _invoices(pypdf.PdfReader(pdf, strict=False).root_object)
-            name = next((name for name in NAMES if name in found), None)
-            return None if name is None else _content(found[name])
-    except UnreadableError:
+        found = _invoices(pypdf.PdfReader(pdf, strict=False).root_object)
+        name = next((name for name in NAMES if name in found), None)
+        return None if name is None else _content(found[name])
+    except (UnreadableError, MemoryError):
         raise
     # The library answers a broken file with whatever its faults run into.
     except Exception as error:  # noqa: BLE001

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -16,10 +16,13 @@ from typing_extensions import override
 
 from tap_qonto.api.errors import StorageError
 from tap_qonto.api.instants import from_datetime
-from tap_qonto.documents.parts import remove_abandoned
+from tap_qonto.documents.parts import Workshop, alone_in, remove_abandoned
 from tap_qonto.documents.storage import BLOCK, Found, Storage, reason_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
     from tap_qonto.documents.names import Key
 
 _PART = 8 * BLOCK
@@ -58,12 +61,23 @@ class Folder(Storage):
         return self._folder.joinpath(*key)
 
     @override
-    def _place(self, key: Key) -> Path:
+    def local(self, key: Key) -> AbstractContextManager[Path]:
+        return nullcontext(self._path(key))
+
+    @override
+    @contextmanager
+    def _alone(self, key: Key) -> Iterator[None]:
+        folder = self._path(key).parent
+        with alone_in(folder, self._stopped) as certain:
+            if certain:
+                remove_abandoned(folder)
+            yield
+
+    @override
+    def _part(self, key: Key) -> Path:
         folder = self._path(key).parent
         folder.mkdir(parents=True, exist_ok=True)
-        for part in folder.glob(".*.part"):
-            remove_abandoned(part)
-        return folder
+        return folder / f".{key.name}.{token_hex(8)}.part"
 
     @override
     def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
@@ -108,6 +122,7 @@ class Bucket(Storage):
         # There, the driver would rather create the bucket, with nobody's settings.
         self._has_no_folders = protocol in _EXTRAS
         super().__init__(self._files.unstrip_protocol(self._path))
+        self._workshop = Workshop()
 
     @override
     def uri(self, key: Key) -> str:
@@ -143,8 +158,32 @@ class Bucket(Storage):
         return "/".join((self._path, *key))
 
     @override
-    def _place(self, key: Key) -> Path:
-        return Path(tempfile.gettempdir())
+    @contextmanager
+    def local(self, key: Key) -> Iterator[Path]:
+        # What is read to and fro would over a network take for ever.
+        copy = self._workshop.new()
+        try:
+            with self.failing_at(key, "read"), self.open(key) as file, copy.open("wb") as local:
+                while block := file.read(BLOCK):
+                    self.go_on()
+                    local.write(block)
+            yield copy
+        finally:
+            with suppress(OSError):
+                copy.unlink(missing_ok=True)
+
+    @override
+    def _alone(self, key: Key) -> AbstractContextManager[None]:
+        return nullcontext()  # each document gets its name whole, whoever writes it
+
+    @override
+    def _part(self, key: Key) -> Path:
+        return self._workshop.new()
+
+    @override
+    def stop(self) -> None:
+        super().stop()
+        self._workshop.close()
 
     @override
     def _move(self, part: Path, file: BinaryIO, key: Key) -> str:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from hashlib import sha256
-from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from tap_qonto.api.errors import StoppedStoringError, StorageError
 from tap_qonto.api.redaction import printable
-from tap_qonto.documents.parts import claim
+from tap_qonto.documents.parts import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +43,21 @@ class Found(NamedTuple):
 class Aside(Protocol):
     """A document that is being written aside."""
 
-    file: BinaryIO
-    """Is read and written; `commit` does not need it at its end."""
+    path: Path
+    """Where it is meanwhile, on this machine."""
 
     def write(self, block: bytes) -> None:
         """Append bytes.
 
         Raises:
             StorageError: If they cannot be written.
+        """
+
+    def flush(self) -> None:
+        """Let whoever reads the file see all that was written.
+
+        Raises:
+            StorageError: If it cannot be written.
         """
 
     def commit(self) -> str:
@@ -73,7 +79,8 @@ class Storage(ABC):
         self._root = root
         self._lock = threading.Lock()
         self._parts: set[Path] = set()
-        self._stopped = False
+        self._turns = Turns()
+        self._stopped = threading.Event()
 
     @abstractmethod
     def uri(self, key: Key) -> str:
@@ -92,19 +99,27 @@ class Storage(ABC):
         """Open a stored document for reading from its beginning to its end."""
 
     @abstractmethod
-    def _place(self, key: Key) -> Path:
-        """Return the folder in which a document is written aside."""
+    def local(self, key: Key) -> AbstractContextManager[Path]:
+        """Give the path of a stored document on this machine, for as long as it is needed.
+
+        Raises:
+            StorageError: If it cannot be read.
+        """
+
+    @abstractmethod
+    def _alone(self, key: Key) -> AbstractContextManager[object]:
+        """Keep other processes from working at the same document, as far as that can be done."""
+
+    @abstractmethod
+    def _part(self, key: Key) -> Path:
+        """Return the path at which a document is written aside."""
 
     @abstractmethod
     def _move(self, part: Path, file: BinaryIO, key: Key) -> str:
         """Give what was written aside its name; return when, as a uniform timestamp."""
 
-    def digest(self, key: Key, copy: BinaryIO | None = None) -> str:
+    def digest(self, key: Key) -> str:
         """Return the SHA-256 of a stored document in hexadecimal digits.
-
-        Args:
-            key: Its place.
-            copy: Receives the document.
 
         Raises:
             StorageError: If it cannot be read.
@@ -114,31 +129,44 @@ class Storage(ABC):
             while block := file.read(BLOCK):
                 self.go_on()
                 hashed.update(block)
-                if copy:
-                    copy.write(block)
         return hashed.hexdigest()
+
+    @contextmanager
+    def alone(self, key: Key) -> Iterator[None]:
+        """Be the only one at work at a document, of all threads and processes.
+
+        Raises:
+            StorageError: If the storage refuses it.
+        """
+        with ExitStack() as alone:
+            alone.enter_context(self._turns.of(f"{key.stream}/{key.id}"))
+            with self.failing_at(key, "store"):
+                self.go_on()
+                alone.enter_context(self._alone(key))
+                self.go_on()
+            yield
 
     @contextmanager
     def aside(self, key: Key) -> Iterator[Aside]:
         """Write a document aside; unless it is committed, nothing of it stays.
+
+        Whoever does is `alone` with it.
 
         Raises:
             StorageError: If it cannot be stored.
             StoppedStoringError: If the run is at its end.
         """
         with self.failing_at(key, "store"):
-            folder = self._place(key)
-            part = folder / f".{key.name}.{token_hex(8)}.part"
+            part = self._part(key)
             with self._lock:
                 self.go_on()
                 self._parts.add(part)
             try:
-                file = part.open("x+b")
+                file = part.open("w+b")
             except BaseException:
                 self._parts.discard(part)
                 raise
         try:
-            claim(file)
             yield _Aside(self, key, part, file)
         finally:
             file.close()
@@ -159,13 +187,13 @@ class Storage(ABC):
 
     def go_on(self) -> None:
         """Raise StoppedStoringError if the run is at its end."""
-        if self._stopped:
+        if self._stopped.is_set():
             raise StoppedStoringError
 
     def stop(self) -> None:
         """Let nothing more be stored, and leave nothing half-written behind."""
         with self._lock:
-            self._stopped = True
+            self._stopped.set()
             parts = list(self._parts)
         for part in parts:
             with suppress(OSError):
@@ -179,7 +207,7 @@ class Storage(ABC):
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - each driver raises errors of its own
-            if self._stopped:
+            if self._stopped.is_set():
                 raise StoppedStoringError from None
             msg = f"Cannot {what} the document {self.uri(key)}: {reason_of(error)}"
             raise StorageError(msg) from None
@@ -196,18 +224,22 @@ class _Aside:
     """
 
     def __init__(self, storage: Storage, key: Key, part: Path, file: BinaryIO) -> None:
-        self.file = file
+        self.path = part
+        self._file = file
         self._storage = storage
         self._key = key
-        self._part = part
 
     def write(self, block: bytes) -> None:
         self._storage.go_on()
         with self._storage.failing_at(self._key, "store"):
-            self.file.write(block)
+            self._file.write(block)
+
+    def flush(self) -> None:
+        with self._storage.failing_at(self._key, "store"):
+            self._file.flush()
 
     def commit(self) -> str:
-        return self._storage.commit(self._key, self._part, self.file)
+        return self._storage.commit(self._key, self.path, self._file)
 
 
 def reason_of(error: Exception) -> str:

@@ -5,6 +5,7 @@ Everything here is pure, as in `tap_qonto.reading.window`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError
@@ -12,13 +13,13 @@ from tap_qonto.api.instants import shift, whole_second
 from tap_qonto.api.pages import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from tap_qonto.api.pages import Row
     from tap_qonto.reading.desk import Question, Steps
 
     Fetch = Callable[[int, "Bounds"], Page]
-    Asking = Generator[Question, Page, Page]
+    Asking = Generator[Sequence[Question], list[Page], Page]
 
 CEILING = 10_000
 """Rows that Qonto lists for one query; a query that matches more is refused beyond them."""
@@ -69,7 +70,7 @@ class Listing:
         if self.endless:
             bounds = bounds._replace(end=None)
         for tries in range(TRIES):
-            page: Page = yield lambda tries=tries: self._asked(number, bounds, tries)  # type: ignore[misc]
+            [page] = yield (partial(self._asked, number, bounds, tries),)
             if not page.is_short:
                 return page
         msg = (
@@ -78,6 +79,20 @@ class Listing:
             "stays before them, and the next run reads on from there"
         )
         raise ListError(msg)
+
+    def pages(
+        self, numbers: Iterable[int], bounds: Bounds
+    ) -> Generator[Sequence[Question], list[Page], list[Page]]:
+        """Ask for several pages at once, whole or not."""
+        pages = yield [partial(self._asked_if_there, number, bounds) for number in numbers]
+        return pages
+
+    def _asked_if_there(self, number: int, bounds: Bounds) -> Page:
+        """Return a page; an empty one if it lies beyond the end."""
+        try:
+            return self._asked(number, bounds, 0)
+        except PastTheEndError:
+            return Page((), number)
 
     def _asked(self, number: int, bounds: Bounds, tries: int) -> Page:
         if tries:
@@ -123,13 +138,16 @@ class Block:
             ListError: If that never happens.
         """
         pages = yield from self._last_page()
+        # All at once, in any order: this only saves waiting. What proves something comes after it.
+        for page in (yield from self._list.pages(range(1, pages + 1), self._bounds)):
+            self._note(page, set())
         calm = 0
         for _ in range(_MANY_READINGS):
             known = len(self._found)
             first = yield from self._reading(pages)
             pages = self._pages(first, pages)
             calm = 0 if len(self._found) > known else calm + 1
-            if calm >= (4 if self._twice else 1) and len(self._found) >= self._promised(first):
+            if calm >= (8 if self._twice else 1) and len(self._found) >= self._promised(first):
                 return
         msg = (
             f"the rows around {self._until[:19]}Z do not hold still: {len(self._found)} of "
@@ -138,12 +156,15 @@ class Block:
         )
         raise ListError(msg)
 
-    def _last_page(self) -> Generator[Question, Page, int]:
+    def _last_page(self) -> Generator[Sequence[Question], list[Page], int]:
         """Return the number of the last page that may hold rows of the block."""
         page = yield from self._list.page(1, self._bounds)
         if self._list.endless:
             while not page.is_last and (self._list.last_key(page.rows) or "") < self._until:
-                page = yield from self._list.page(page.number + 1, self._bounds)
+                try:
+                    page = yield from self._list.page(page.number + 1, self._bounds)
+                except PastTheEndError:
+                    break  # rows have left meanwhile, and with them this page
             return page.number
         pages = page.pages or 1
         if (page.total or 0) > self._list.ceiling:
@@ -172,15 +193,19 @@ class Block:
             if number == pages < self._pages(page, pages):
                 pages = number = self._pages(page, pages)
                 continue
-            for row in page.rows:
-                identity = (row["id"], row.get(self._list.key) or "")
-                if self._list.endless and identity[1] >= self._until:
-                    break
-                self._twice = self._twice or identity in seen
-                seen.add(identity)
-                self._found.setdefault(identity, row)
+            self._note(page, seen)
             number -= 1
         return page
+
+    def _note(self, page: Page, seen: set[tuple[str, str]]) -> None:
+        """Note the rows of a page, and whether a reading has seen one of them before."""
+        for row in page.rows:
+            identity = (row["id"], row.get(self._list.key) or "")
+            if self._list.endless and identity[1] >= self._until:
+                return
+            self._twice = self._twice or identity in seen
+            seen.add(identity)
+            self._found.setdefault(identity, row)
 
     def _pages(self, page: Page, before: int) -> int:
         return before if self._list.endless else page.pages or 1

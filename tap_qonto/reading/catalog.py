@@ -76,6 +76,10 @@ def _deselected(stream: str, keys: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+_METHODS = (None, "", "INCREMENTAL", "FULL_TABLE")
+"""Ways to replicate; LOG_BASED reads a database's log, which no API shows."""
+
+
 def _fault_of(entry: dict[str, Any], stream: type[SdkStream]) -> str | None:
     """Say what is wrong with a stream's entry in a catalog; None if it can be used."""
     schema = entry.get("schema")
@@ -93,6 +97,9 @@ def _fault_of(entry: dict[str, Any], stream: type[SdkStream]) -> str | None:
     ):
         return "has damaged metadata"
     root: dict[str, Any] = next((m["metadata"] for m in metadata if not m["breadcrumb"]), {})
+    methods = (entry.get("replication_method"), root.get("forced-replication-method"))
+    if any(method not in _METHODS for method in methods):
+        return "asks for a replication method that Qonto's API does not offer; set FULL_TABLE"
     key = entry.get("replication_key") or root.get("replication-key")
     ours = stream.replication_key
     if key and key != ours:

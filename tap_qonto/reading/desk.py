@@ -16,52 +16,62 @@ if TYPE_CHECKING:
     from tap_qonto.api.pages import Page, Pool, Row
 
     Question = Callable[[], Page]
-    Steps = Generator[Question, Page, None]
+    Steps = Generator[Sequence[Question], list[Page], None]
 
 
 class Segment:
-    """A part of a reading: questions that follow from each other's answers, and their rows.
+    """A part of a reading: questions that follow from the answers to others, and their rows.
 
     Attributes:
         pages: Rows that nobody has taken yet, in the order of the answers, each with the bound
             that they were asked for from.
-        question: What the segment wants to ask next, if it waits for that.
+        questions: What the segment wants to ask next and has not asked yet, with their places.
         over: Whether nothing more will be asked.
         error: Why it is over, if it has failed. The pages before that are good.
     """
 
     def __init__(self) -> None:
         self.pages: list[tuple[str | None, Sequence[Row]]] = []
-        self.question: Question | None = None
+        self.questions: list[tuple[int, Question]] = []
         self.over = False
         self.error: Exception | None = None
         self._steps: Steps | None = None
+        self._answers: list[Page | Exception | None] = []
 
     def begin(self, steps: Steps) -> None:
-        """Go as far as the first question."""
+        """Go as far as the first questions."""
         self._steps = steps
         self._go_on(lambda: next(steps))
 
-    def answer(self, future: Future[Page]) -> None:
-        """Go on to the next question with the answer to the last one."""
+    def answer(self, place: int, future: Future[Page]) -> None:
+        """Go on to the next questions when all have been answered; the first error counts."""
         steps = self._steps
         assert steps is not None, "a segment is begun before it can ask"  # noqa: S101 - for types
         try:
-            page = future.result()
+            self._answers[place] = future.result()
         except Exception as error:  # noqa: BLE001 - the reading decides what an error means
-            reason = error
-            self._go_on(lambda: steps.throw(reason))
+            self._answers[place] = error
+        answers = self._answers
+        if any(answer is None for answer in answers):
+            return
+        errors = [answer for answer in answers if isinstance(answer, Exception)]
+        if errors:
+            self._go_on(lambda: steps.throw(errors[0]))
         else:
-            self._go_on(lambda: steps.send(page))
+            pages = [answer for answer in answers if not isinstance(answer, Exception)]
+            self._go_on(lambda: steps.send([page for page in pages if page is not None]))
 
-    def _go_on(self, step: Callable[[], Question]) -> None:
+    def _go_on(self, step: Callable[[], Sequence[Question]]) -> None:
         try:
-            self.question = step()
+            questions = step()
         except StopIteration:
             self.over = True
         except Exception as error:  # noqa: BLE001 - told when the rows before it have been taken
             self.over = True
             self.error = error
+        else:
+            self._answers = [None] * len(questions)
+            self.questions = list(enumerate(questions))
 
 
 class Reading(Protocol):
@@ -82,7 +92,7 @@ class Desk:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._readings: list[Reading] = []
-        self._under_way: dict[Future[Page], Segment] = {}
+        self._under_way: dict[Future[Page], tuple[Segment, int]] = {}
 
     @property
     def places(self) -> int:
@@ -99,7 +109,7 @@ class Desk:
             return
         self._readings.remove(reading)
         segments = {id(segment) for segment in reading.segments}
-        for future, segment in list(self._under_way.items()):
+        for future, (segment, _) in list(self._under_way.items()):
             if id(segment) in segments:
                 future.cancel()
                 del self._under_way[future]
@@ -111,8 +121,9 @@ class Desk:
         """
         while True:
             for future in [future for future in self._under_way if future.done()]:
-                self._under_way.pop(future).answer(future)
-            if wanted.question:
+                segment, place = self._under_way.pop(future)
+                segment.answer(place, future)
+            while wanted.questions:
                 self._ask(wanted)
             self._ask_others()
             if wanted.pages or wanted.over:
@@ -120,9 +131,8 @@ class Desk:
             self._pool.wait(self._under_way)
 
     def _ask(self, segment: Segment) -> None:
-        question, segment.question = segment.question, None
-        if question:
-            self._under_way[self._pool.submit(question)] = segment
+        place, question = segment.questions.pop(0)
+        self._under_way[self._pool.submit(question)] = (segment, place)
 
     def _ask_others(self) -> None:
         """Ask for whatever comes soonest, while there are places and room for the answers."""
@@ -133,9 +143,9 @@ class Desk:
         for reading in self._readings:
             # A copy, because an answer that is there at once may cut a segment.
             for segment in list(reading.segments):
-                if min(places, room) <= 0:
-                    return
-                if segment.question:
+                while segment.questions:
+                    if min(places, room) <= 0:
+                        return
                     self._ask(segment)
                     places -= 1
                     room -= 1

@@ -12,6 +12,7 @@ more the list is read again until two readings after another have seen the same 
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tap_qonto.api.errors import ListError, PastTheEndError
@@ -58,7 +59,7 @@ def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about
     tally = _Tally()
     for reading in range(1, readings + 1):
         last = reading == readings
-        walk = _Walk(fetch, pool, first=reading == 1)
+        walk = _Walk(fetch, pool)
         tally.begin(reading)
         for page in walk.pages():
             if page.number == 1:
@@ -83,7 +84,6 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
     key: str,
     start: str | None,
     end: str,
-    pool: Pool,
     readings: int = READINGS,
     on_count: Callable[[int], None] = lambda _count: None,
     on_change: Callable[[], None] = lambda: None,
@@ -92,14 +92,14 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
     """Yield the rows of a list sorted descending by a key, down to a start.
 
     A row that changes during the run moves to the front, which is no reason to read again: what
-    counts are the rows between start and end.
+    counts are the rows between start and end. If it comes from a page still to come, it is found
+    where it went.
 
     Args:
         fetch: Returns one page. May raise `PastTheEndError`.
         key: Name of the sort key.
         start: Rows with an earlier key are not needed, uniform; None reads everything.
         end: The last instant that the run reads, uniform. Rows after it are emitted too.
-        pool: Fetches the pages, if everything is read.
         readings: How often the list is read at most.
         on_count: Is told how many rows the whole list has.
         on_change: Is told that the list is read again, as in `read_numbered`.
@@ -113,10 +113,11 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
     tally = _Tally()
     for reading in range(1, readings + 1):
         last = reading == readings
-        walk = _Walk(fetch, pool if start is None else None, first=reading == 1)
+        # One page after the other: rows only ever move to the front or towards pages to come.
+        walk = _Walk(fetch, None, growing=True)
         tally.begin(reading)
         border = _Border(start)
-        for page in walk.pages():
+        for page in chain(walk.pages(), walk.front(tally)):
             if page.number == 1:
                 on_count(page.total or len(page.rows))
             before = tally.different
@@ -169,12 +170,18 @@ class _Border:
 
 
 class _Walk:
-    """One reading: the pages of a list, and whether they can be all."""
+    """One reading: the pages of a list, and whether they can be all.
 
-    def __init__(self, fetch: Fetch, pool: Pool | None, *, first: bool) -> None:
+    Args:
+        fetch: Returns one page.
+        pool: Fetches the pages side by side; None for one after the other.
+        growing: Whether rows join in front only, where they move no other out of sight.
+    """
+
+    def __init__(self, fetch: Fetch, pool: Pool | None, *, growing: bool = False) -> None:
         self._fetch = fetch
         self._pool = pool
-        self._is_first = first
+        self._growing = growing
         self._stopped = False
         self._moved = False
         self.read = 0
@@ -196,6 +203,11 @@ class _Walk:
         except PastTheEndError:
             self._moved = first.pages is not None
 
+    def front(self, tally: _Tally) -> Iterator[Page]:
+        """Yield page 1 once more, if rows may have moved there from pages that were to come."""
+        if self.read > 1 and not self._stopped and tally.different < (self.total or 0):
+            yield self._noted(self._fetch(1))
+
     def stop(self) -> None:
         """Read no further, because nothing that follows is needed."""
         self._stopped = True
@@ -208,15 +220,20 @@ class _Walk:
 
     def _noted(self, page: Page) -> Page:
         self.read += bool(page.rows) or page.number == 1
-        self._moved = self._moved or page.is_short or page.total != self.total
+        before, now = self.total or 0, page.total or 0
+        self._moved = self._moved or page.is_short or now < before
+        if now > before:
+            self._moved = self._moved or not self._growing
+            self.total = page.total
         return page
 
     def _following(self, first: Page) -> Iterator[Page]:
         """Yield page 2 and on."""
-        if self._pool and first.pages is not None and not self._stopped:
-            yield from self._pool.fetch_in_order(self._fetch, first.pages)
-            return
         page = first
+        if self._pool and first.pages is not None and not self._stopped:
+            for page in self._pool.fetch_in_order(self._fetch, first.pages):
+                yield page
+        # One after the other, and what has been added meanwhile.
         while not page.is_last and not self._stopped:
             page = self._fetch(page.number + 1)
             yield page

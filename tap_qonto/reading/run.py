@@ -9,22 +9,26 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_qonto.api.errors import (
-    AnswerError,
+    BadCredentialsError,
+    FailedStreamsError,
+    FaultError,
     InputError,
+    ListError,
     NothingReadError,
     NotReadableError,
     QontoError,
+    SilentError,
     UnauthorizedError,
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
-from tap_qonto.api.pages import Query
+from tap_qonto.api.pages import Query, paged
+from tap_qonto.reading.accounts import checked_accounts, chosen
 from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.settings import start_instant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from typing import Protocol
 
     from tap_qonto.api.answers import Clocks
     from tap_qonto.api.client import Client
@@ -32,24 +36,16 @@ if TYPE_CHECKING:
     from tap_qonto.connection import Connection
     from tap_qonto.documents.archive import Archive
     from tap_qonto.machine import Machine
-
-    class Refusable(Protocol):
-        """What of a stream counts when it was refused."""
-
-        @property
-        def name(self) -> str:
-            """Its name."""
-
-        @property
-        def scope(self) -> str:
-            """The OAuth scope that it needs."""
-
-        @property
-        def oauth_only(self) -> bool:
-            """Whether its endpoint refuses API keys."""
+    from tap_qonto.reading.accounts import Refusable
 
 
 _logger = logging.getLogger("tap-qonto")
+
+_ORGANIZATION = "/organization"
+_ACCOUNTS = "/bank_accounts"
+
+_SILENT = 3
+"""Streams given up because of faults, from which on each raises the question who is to blame."""
 
 _ANOTHERS_STATE = (
     "The state is of another organization than these credentials. Pass the state of this one, or "
@@ -73,10 +69,15 @@ class Run:
         self.machine = machine
         self.skipped: dict[str, QontoError] = {}
         """Streams that the credentials may not read, with the refusal."""
+        self.failed: dict[str, list[str]] = {}
+        """Streams that could not be read to their end, with what happened, once or per account."""
         self._config = config
         self._connection = connection
         self._began = machine.clock()
+        # Two of them: whoever lists accounts waits for threads that ask whose rows they clean.
         self._organization_lock = threading.Lock()
+        self._accounts_lock = threading.Lock()
+        self._given_up = 0
         self._owns_state = False
         """Whether the state is known to be of this organization."""
 
@@ -158,8 +159,24 @@ class Run:
 
     @cached_property
     def _organization(self) -> Row:
-        query = Query("organization", "/organization", self.external_accounts)
+        query = Query("organization", _ORGANIZATION, self.external_accounts)
         return self.client.object(query, "organization")
+
+    @cached_property
+    def owner(self) -> str | None:
+        """The organization's ID for its rows, asked for once; None if it cannot be had.
+
+        Raises:
+            QontoError: If nothing can be asked for at all.
+        """
+        try:
+            owner = self.organization.get("id") or self.organization.get("slug")
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            _logger.warning("%s; rows do not say which organization they are of", error)
+            return None
+        return owner if isinstance(owner, str) else None
 
     def check_state(self, organization: str) -> None:
         """Refuse the state of another organization.
@@ -179,16 +196,22 @@ class Run:
         """The organization's ID, or its slug where Qonto leaves the ID out; None if hidden.
 
         Raises:
-            QontoError: If it cannot be asked for.
+            QontoError: If nothing can be asked for at all.
         """
+        known: Row = {}
         try:
-            organization = self.organization
-        except NotReadableError:
-            return None
-        return next(
-            (value for name in ("id", "slug") if isinstance(value := organization.get(name), str)),
-            None,
-        )
+            known = self.organization
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            try:
+                for account in self._asked_accounts():
+                    known = {"id": account.get("organization_id")}
+            except (QontoError, ListError) as hidden:
+                if hidden.ends_run:
+                    raise
+        ids = (known.get(name) for name in ("id", "slug"))
+        return next((id_ for id_ in ids if isinstance(id_, str)), None)
 
     def bank_account_ids(self, stream: Refusable, marked: Collection[str] = ()) -> list[str]:
         """Return the IDs of the accounts to read, as the settings choose them.
@@ -202,12 +225,13 @@ class Run:
             InputError: If the state is of another organization.
         """
         try:
-            with self._organization_lock:
+            with self._accounts_lock:
                 listed = self._listed_accounts
             if marked and not self._owns_state and listed.keys().isdisjoint(marked):
                 raise InputError(_ANOTHERS_STATE)
-            return self._chosen(listed, marked)
-        except NotReadableError as error:
+            wanted = self._config.get("bank_account_ids")
+            return chosen(listed, marked, wanted, external=bool(self.external_accounts))
+        except (NotReadableError, UnauthorizedError) as error:
             if not self.may_skip(stream, error):
                 raise
             self.skip(stream, error)
@@ -219,66 +243,89 @@ class Run:
         Raises:
             QontoError: If the accounts cannot be listed.
         """
-        with self._organization_lock:
+        with self._accounts_lock:
             return account in self._listed_accounts
-
-    def _chosen(self, listed: Mapping[str, Row], marked: Collection[str]) -> list[str]:
-        """Return the accounts that the settings choose.
-
-        Raises:
-            QontoError: If they name one that does not exist.
-        """
-        chosen = self._config.get("bank_account_ids")
-        known = [
-            name
-            for name, account in listed.items()
-            if self.external_accounts or not account.get("is_external_account")
-        ]
-        known += sorted(set(marked) - listed.keys())
-        if unknown := set(chosen or ()) - set(known):
-            msg = (
-                f"bank_account_ids names {len(unknown)} account(s) that these credentials do not "
-                f"list: {', '.join(sorted(unknown))}. The stream bank_accounts lists all IDs"
-            )
-            raise QontoError(msg)
-        return [account for account in known if not chosen or account in chosen]
 
     @cached_property
     def _listed_accounts(self) -> dict[str, Row]:
-        query = Query("transactions", "/bank_accounts")
+        return {account["id"]: account for account in self._bank_accounts()}
+
+    def _bank_accounts(self) -> list[Row]:
+        """Return the accounts of both lists: nobody has verified that each holds closed ones.
+
+        Raises:
+            QontoError: If neither list can be had.
+        """
+        # Both are asked for at once.
+        self.client.ask_early([paged(Query("transactions", _ACCOUNTS), 1)])
+        try:
+            accounts = checked_accounts(_ORGANIZATION, self.organization.get("bank_accounts", []))
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            _logger.warning(
+                "%s; the accounts whose transactions are read are those of %s", error, _ACCOUNTS
+            )
+            return self._asked_accounts()
+        try:
+            accounts = accounts + self._asked_accounts()
+        except (QontoError, ListError) as error:
+            if error.ends_run or not accounts:
+                raise
+            _logger.warning(
+                "%s; the accounts whose transactions are read are those of %s, so closed ones may "
+                "be missing",
+                error, _ORGANIZATION,
+            )  # fmt: skip
+            if not isinstance(error, NotReadableError | UnauthorizedError):
+                self._note("transactions", f"closed bank accounts may be missing, because {error}")
+        usable = [account for account in accounts if account["id"]]
+        if len(usable) < len(accounts):
+            self._note(
+                "transactions", "Qonto listed bank accounts without an ID: theirs are missing"
+            )
+        return usable
+
+    def _asked_accounts(self) -> list[Row]:
+        query = Query("transactions", _ACCOUNTS)
 
         def fetch(number: int) -> Page:
             page = self.client.page(query, "bank_accounts", number)
-            return page._replace(rows=_checked_accounts(query.path, list(page.rows)))
+            return page._replace(rows=checked_accounts(query.path, list(page.rows)))
 
-        # Nobody has verified that closed accounts are in both lists.
-        embedded = self._organization.get("bank_accounts") or []
-        accounts = _checked_accounts("/organization", embedded)
-        accounts += read_numbered(
-            fetch,
-            keys=("id",),
-            pool=self.client.pool,
-            pause=lambda times: self.machine.sleep(0.25 * 2**times),
+        return list(
+            read_numbered(
+                fetch,
+                keys=("id",),
+                pool=self.client.pool,
+                pause=lambda times: self.machine.sleep(0.25 * 2**times),
+            )
         )
-        return {account["id"]: account for account in accounts}
 
     # Streams that the credentials may not read
 
     def may_skip(self, stream: Refusable, error: QontoError) -> bool:
         """Return whether a run can go on without a stream that was refused.
 
+        A 401 says so only as long as the same credentials are accepted elsewhere.
+
+        Args:
+            stream: The stream.
+            error: The refusal.
+
         Raises:
-            UnauthorizedError: If no stream can be read with these credentials.
+            BadCredentialsError: If no stream can be read with these credentials.
         """
-        if not isinstance(error, UnauthorizedError):
+        if not isinstance(error, UnauthorizedError) or stream.name in self.skipped:
             return True
-        needs_oauth = stream.oauth_only or "oauth" in str(error).lower()
-        if self.client.proven and needs_oauth:
+        if any(
+            self.client.is_welcome(Query(stream.name, path)) for path in (_ORGANIZATION, _ACCOUNTS)
+        ):
             return True
         authenticator = self._connection.authenticator
         advice = authenticator.describe() if authenticator else ""
         msg = f"{error}. {advice}".rstrip()
-        raise UnauthorizedError(msg, status=error.status, code=error.code) from None
+        raise BadCredentialsError(msg, status=error.status, code=error.code) from None
 
     def skip(self, stream: Refusable, error: QontoError) -> None:
         """Note that a stream was refused; warn once."""
@@ -290,40 +337,61 @@ class Run:
             stream.name,
             error,
             stream.scope,
-            " and cannot be read with an API key" if stream.oauth_only else "",
+            " and cannot be read with an API key"
+            if stream.oauth_only
+            else "; an API key may be refused"
+            if stream.key_may_fail
+            else "",
         )
 
-    def summarize(self) -> None:
-        """Say at the end of a run which streams were skipped.
+    # Streams that failed
+
+    def fail(self, stream: Refusable, error: Exception, sentence: str) -> None:
+        """Note that a stream, or one account of it, could not be read to its end.
+
+        Args:
+            stream: The stream.
+            error: What happened.
+            sentence: The same for a person.
 
         Raises:
-            NothingReadError: If these were all.
+            SilentError: If this is not about one stream: Qonto answers nothing at all.
         """
-        if not self.skipped:
-            return
-        names = ", ".join(
-            f"{name} ({error.status}{error.code and f' {error.code}'})"
-            for name, error in self.skipped.items()
-        )
-        _logger.warning("Skipped, for lack of permission or because not activated: %s", names)
-        if not self.client.proven:
+        self._given_up += isinstance(error, FaultError) and stream.name not in self.failed
+        self._note(stream.name, sentence)
+        if isinstance(error, FaultError) and self._given_up >= _SILENT:
+            queries = [Query(stream.name, path) for path in (_ORGANIZATION, _ACCOUNTS)]
+            if not any(map(self.client.is_answered, queries)):
+                msg = f"{sentence}. Nothing else is answered either"
+                raise SilentError(msg, status=error.status, code=error.code)
+
+    def _note(self, stream: str, sentence: str) -> None:
+        self.failed.setdefault(stream, []).append(sentence)
+        _logger.warning("%s: %s; the rest of the run goes on", stream, sentence)
+
+    def summarize(self) -> None:
+        """Say at the end of a run which streams were skipped, and which failed.
+
+        Raises:
+            FailedStreamsError: If some failed.
+            NothingReadError: If all were skipped.
+        """
+        if self.skipped:
+            names = ", ".join(
+                f"{name} ({error.status}{error.code and f' {error.code}'})"
+                for name, error in self.skipped.items()
+            )
+            _logger.warning("Skipped, for lack of permission or because not activated: %s", names)
+        if self.failed:
+            raise FailedStreamsError(
+                tuple(
+                    f"{name}: {said[0]}" + (f" (and so {len(said)} times)" if said[1:] else "")
+                    for name, said in self.failed.items()
+                )
+            )
+        if self.skipped and not self.client.proven:
             msg = (
                 "Nothing could be read: every selected stream was refused. Check the settings "
                 "api_url and environment, and the scopes of the credentials"
             )
             raise NothingReadError(msg)
-
-
-def _checked_accounts(path: str, accounts: Any) -> list[Row]:
-    """Return the bank accounts of an answer.
-
-    Raises:
-        AnswerError: If these are none: their transactions must not be left out silently.
-    """
-    if isinstance(accounts, list) and all(
-        isinstance(account, dict) and isinstance(account.get("id"), str) and account["id"]
-        for account in accounts
-    ):
-        return list(accounts)
-    msg = f"GET {path} answered 'bank_accounts' that are not all objects with an ID"
-    raise AnswerError(msg, status=200)

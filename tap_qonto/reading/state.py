@@ -9,6 +9,7 @@ from tap_qonto.api.errors import (
     InputError,
 )
 from tap_qonto.api.instants import FLOOR, uniform
+from tap_qonto.reading.debts import CATCHING_UP, check_debts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,31 @@ def bookmarks_of(state: Any, streams: Mapping[str, Stream], latest: str) -> dict
             _logger.warning("The state knows a stream %r, which does not exist; ignored", name)
         else:
             _check_bookmark(streams[name], bookmark, latest)
+            _check_documents(streams[name], bookmark, streams, latest)
+            if len(parts := bookmark.get("partitions", [])) > 1:
+                bookmark["partitions"] = _without_twins(name, parts)
     return bookmarks
+
+
+def _without_twins(stream: str, partitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return partitions of which none is named twice: of two, the one that has read less."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in partitions:
+        name = repr(sorted(part["context"].items()))
+        earlier = min(found.get(name, part), part, key=_reached)
+        found[name] = earlier
+    if len(found) < len(partitions):
+        _logger.warning(
+            "The state of %s names %d partition(s) more than once; the earlier bookmark counts",
+            stream,
+            len(partitions) - len(found),
+        )
+    return list(found.values())
+
+
+def _reached(part: dict[str, Any]) -> str:
+    value = part.get("replication_key_value")
+    return uniform(value) if value else ""
 
 
 def _raw_bookmarks(state: Any) -> dict[str, Any]:
@@ -112,6 +137,17 @@ def _check_bookmark(stream: Stream, bookmark: Any, latest: str) -> None:
         for name in ("replication_key_value", INTERRUPTED):
             if name in part:
                 _check_instant(stream.name, part[name], latest)
+
+
+def _check_documents(
+    stream: Stream, bookmark: Mapping[str, Any], streams: Mapping[str, Stream], latest: str
+) -> None:
+    """Check what a document stream's state says its rows lack."""
+    if parent := stream.parent_stream_type:
+        check_debts(stream.name, stream.primary_keys, bookmark)
+        if walk := bookmark.get(CATCHING_UP):
+            of_parent = next(each for each in streams.values() if isinstance(each, parent))
+            _check_bookmark(of_parent, walk, latest)
 
 
 OWNER = "organization_id"

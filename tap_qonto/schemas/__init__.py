@@ -1,5 +1,7 @@
 """One JSON Schema per stream, resolved, named after it, and edited by hand.
 
+The order of the properties is that of the columns: the key, then as Qonto documents them.
+
 The files promise what Qonto promises: a property is nullable where the API may send null or leave
 it out, and only the stream's key is ``required``. Nested objects are open, because Qonto adds
 fields without notice; rows are closed, and a field that a row gains goes into the column
@@ -13,9 +15,21 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+ORGANIZATION: Final = "organization_id"
+"""The column that every table has: whose row it is."""
+
+_ORGANIZATION: Final = {
+    "type": ["string", "null"],
+    "description": "Organization that the row belongs to, as the credentials tell; Qonto does not "
+    "send it with this row.",
+}
+
+_RANGE: Final = {"minimum": -(2**63), "maximum": 2**63 - 1}
+"""Without it some targets make columns of 128 bits, which other programs do not read."""
 
 
 @cache
@@ -33,8 +47,16 @@ def emitted(stream: str, keys: tuple[str, ...]) -> dict[str, Any]:
     promise one night, the row still fits the table.
     """
     schema = _open(promised(stream))
+    columns = schema["properties"]
     for key in keys:
-        schema["properties"][key] = promised(stream)["properties"][key]
+        columns[key] = promised(stream)["properties"][key]
+    if ORGANIZATION not in columns:
+        # Before the last one, which takes what has no column.
+        last = columns.popitem()
+        columns |= {ORGANIZATION: _ORGANIZATION, last[0]: last[1]}
+    for name, column in columns.items():
+        if "integer" in column.get("type", ()):
+            columns[name] = column | _RANGE
     return schema | {"type": "object"}
 
 

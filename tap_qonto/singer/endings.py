@@ -15,13 +15,15 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 import tap_qonto
 from tap_qonto.api.errors import InputError, SentenceError, StoppedError
 from tap_qonto.machine import exit_at_once
-from tap_qonto.singer.messages import MessageWriter
+from tap_qonto.singer.messages import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _OURS = Path(tap_qonto.__file__).parent
 """Where our own code lies, for naming the place of an internal error."""
+
+_AGAIN = "the next run goes on from the last state"
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def one_sentence(
     leave: Callable[[int], NoReturn] = exit_at_once,
     *,
     refused: int = 1,
-    again: str = "the next run goes on from the last state",
+    again: str = _AGAIN,
 ) -> Iterator[None]:
     """End the process with one sentence on the log instead of a traceback.
 
@@ -45,7 +47,8 @@ def one_sentence(
         try:
             yield
         finally:
-            sys.stdout.flush()  # here, where a closed pipe is still told
+            with written():
+                sys.stdout.flush()  # here, where a closed pipe is still told
     except (Exit, SystemExit):
         raise  # click's way to end a command
     except ConfigValidationError as error:
@@ -56,28 +59,38 @@ def one_sentence(
         _logger.error("%s", error)
         leave(refused)
     except (SentenceError, SingerSDKError) as error:
-        _logger.error("%s", str(error) or type(error).__name__)
+        for sentence in getattr(error, "sentences", ()) or (str(error) or type(error).__name__,):
+            _logger.error("%s", sentence)
         leave(getattr(error, "exit_code", 1))
     except BrokenPipeError:
-        MessageWriter.abandon()
         _logger.error("The target has closed the pipe; its own log says why")
         leave(1)
     except StoppedError as stop:
         _logger.error("Stopped by signal %d; %s", stop.signum, again)
         leave(128 + stop.signum)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        _logger.error("This machine refused something (%s): %s", _place(error), reason)
-        _logger.debug("Where it happened", exc_info=True)
-        leave(1)
     except Exception as error:
-        _logger.error(
-            "Internal error: %s in %s. This is a bug of %s %s; please report this line. "
-            "Nothing is lost, %s",
-            type(error).__name__, _place(error), program, tap_qonto.__version__, again,
-        )  # fmt: skip
+        _logger.error("%s", sentence_of(error, program, again))
         _logger.debug("Where it happened", exc_info=True)
         leave(1)
+
+
+def sentence_of(error: Exception, program: str, again: str = _AGAIN) -> str:
+    """Return what a person needs to know about an error, without secrets and personal data.
+
+    Args:
+        error: Any error.
+        program: Name of the program that is running.
+        again: What the next run does.
+    """
+    if isinstance(error, SentenceError | SingerSDKError):
+        return str(error) or type(error).__name__
+    if isinstance(error, OSError):
+        reason = error.strerror or type(error).__name__
+        return f"This machine refused something ({_place(error)}): {reason}"
+    return (
+        f"Internal error: {type(error).__name__} in {_place(error)}. This is a bug of {program} "
+        f"{tap_qonto.__version__}; please report this line. Nothing is lost, {again}"
+    )
 
 
 def _place(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,11 @@ from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 from typing_extensions import override
 
+from tap_qonto.api.errors import OutputError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tap_qonto.api.pages import Row
 
 
@@ -36,6 +41,8 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         super().__init__()
         self.busy = False
         """Whether a block is being written."""
+        self.rows = 0
+        """Rows written."""
         self.stop_with: BaseException | None = None
         """Raised after the block that is being written."""
         self._encoder = msgspec.json.Encoder(enc_hook=_default, decimal_format="number")
@@ -50,7 +57,9 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     @override
     def write_message(self, message: Message) -> None:
         self._append(self.serialize_message(message))
-        if not isinstance(message, RecordMessage):
+        if isinstance(message, RecordMessage):
+            self.rows += 1
+        else:
             self.flush()
 
     def write_record(self, stream: str, record: Row, version: int | None) -> None:
@@ -71,6 +80,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         }
         if version is not None:
             message["version"] = version
+        self.rows += 1
         self._append(self._encoder.encode(message))
 
     def _append(self, line: bytes) -> None:
@@ -84,20 +94,38 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
         Raises:
             BrokenPipeError: If the target has closed its end.
+            OutputError: If standard output cannot be written.
         """
         self.busy = True
         try:
             self._lines.append(b"")
             block = b"\n".join(self._lines)
             self._lines, self._size, self._extracted = [], 0, ""
-            sys.stdout.buffer.write(block)
-            sys.stdout.buffer.flush()
+            with written():
+                rest = memoryview(block)
+                while rest:  # an unbuffered stream may take a part
+                    rest = rest[sys.stdout.buffer.write(rest) :]
+                sys.stdout.buffer.flush()
         finally:
             self.busy = False
         if self.stop_with:
             raise self.stop_with
 
-    @staticmethod
-    def abandon() -> None:
-        """Let the interpreter end quietly although nobody reads standard output any more."""
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Abandon standard output if it cannot be written, so that the interpreter ends quietly.
+
+    What it still holds would be written again at exit, fail again, and change the exit code.
+
+    Raises:
+        BrokenPipeError: If the target has closed its end.
+        OutputError: If there is another reason.
+    """
+    try:
+        yield
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(error) from error

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("tap-qonto")
 
+_SELDOM = 64
+"""Rows after which the time is asked for at the latest."""
+
 
 class Progress(Counter):
     """Counts the rows of a stream in place of the SDK's counter, and says how long it will take.
@@ -42,8 +45,15 @@ class Progress(Counter):
         self._quiet = quiet
         self._every = every
         self._stopwatch = stopwatch
-        self._started = self._spoken = stopwatch()
+        self.lists = 1
+        """How many lists the stream's rows come from; the sum of their counts is the total."""
+        self._started = stopwatch()
+        # The first line comes early: whoever watches wants to know that something happens.
+        self._spoken = self._started - every + min(1.0, every)
+        self._look = 1
         self._expected: dict[object, int] = {}
+        self.unfinished = False
+        """Whether some of the stream's rows could not be had."""
 
     def expect(self, sequence: object, rows: int) -> None:
         """Note how many rows one of the stream's lists has in all, once that is known."""
@@ -57,16 +67,19 @@ class Progress(Counter):
     def increment(self, value: int = 1) -> None:
         self.value += value
         # Asking for the time costs as much as the rest of this method.
-        if not self.value & 63 and not self._quiet:
+        if self.value >= self._look and not self._quiet:
             now = self._stopwatch()
+            rows_in_a_tenth = self.value / (now - self._started + 0.1) / 10
+            self._look = self.value + max(1, min(_SELDOM, int(rows_in_a_tenth)))
             if now - self._spoken >= self._every:
                 self._spoken = now
                 _logger.info("%s: %s", self._stream, self._line(now - self._started))
 
     def _line(self, seconds: float) -> str:
-        rate = self.value / seconds
+        rate = self.value / max(seconds, 1e-9)
         promised = sum(self._expected.values())
-        if promised <= self.value:
+        # A total that grows while one watches is none.
+        if promised <= self.value or len(self._expected) < self.lists:
             return f"{self.value:,} rows, {rate:,.0f} rows/s"
         left = (promised - self.value) / rate
         return (
@@ -85,7 +98,7 @@ class Progress(Counter):
             return
         seconds = self._stopwatch() - self._started
         rows = f"{self.value:,} row{'' if self.value == 1 else 's'}"
-        end = "" if exc_type is None else ", not finished"
+        end = ", not finished" if exc_type or self.unfinished else ""
         _logger.info("%s: %s in %.1f s%s", self._stream, rows, seconds, end)
 
 

@@ -8,7 +8,6 @@ seam.
 
 from __future__ import annotations
 
-import gc
 import logging
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -16,18 +15,20 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_qonto.api.errors import StoppedError
+from tap_qonto.api.errors import OutputError, StoppedError
+from tap_qonto.singer.flattening import fitting
 from tap_qonto.singer.inputs import json_input
-from tap_qonto.singer.messages import MessageWriter
+from tap_qonto.singer.messages import MessageWriter, written
 from tap_qonto.singer.progress import Progress, Silent
-from tap_qonto.singer.sdk_plugin import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
+from tap_qonto.singer.sdk_plugin import ConfigInput, SdkPlugin, collect_seldom
+from tap_qonto.singer.states import part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from types import FrameType
 
     import click
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
 
     from tap_qonto.api.pages import Row
 
-_COLUMN = len(("properties", "name"))
-"""Length of a breadcrumb that leads to a column."""
+_COLUMN = len(("properties", "name"))  # of a breadcrumb
 
 
 class SdkTap(SdkPlugin, Tap):
@@ -46,11 +46,7 @@ class SdkTap(SdkPlugin, Tap):
     message_writer_class = MessageWriter
     message_writer: MessageWriter
 
-    _ending = False
-    """Whether the run is over but for what must still be written."""
-
-    def __init__(self, *, config: Any = None, **options: Any) -> None:
-        super().__init__(config=config, **options)
+    _ending = False  # whether the run is over but for what must still be written
 
     # Hooks
 
@@ -74,11 +70,54 @@ class SdkTap(SdkPlugin, Tap):
     def close(self) -> None:
         """Let go of everything, however the run ended."""
 
+    def in_order(self) -> Iterable[Stream]:
+        """Return the streams in the order in which they are read."""
+        return self.streams.values()
+
+    def on_failure(self, stream: Stream, error: Exception) -> None:  # noqa: ARG002 - for overrides
+        """Note that a stream has failed, so that the others are read all the same.
+
+        Raises:
+            Exception: The error itself, if the run cannot go on without what is missing.
+        """
+        raise error
+
     # The SDK
+
+    def _read_all(self) -> None:
+        # In place of `sync_all`, which goes by the alphabet and ends with the first failure.
+        self._reset_state_progress_markers()
+        self._set_compatible_replication_methods()
+        if self.state:
+            self.state_writer.write_state(self.state)
+        for stream in self.in_order():
+            if stream.parent_stream_type:
+                continue  # is read row by row of its parent
+            if not stream.selected and not stream.has_selected_descendents:
+                continue
+            try:
+                stream.sync()
+            except Exception as error:  # noqa: BLE001 - the hook raises what it does not know
+                self.on_failure(stream, error)
+            finally:
+                for one in (stream, *stream.child_streams):
+                    if isinstance(one, SdkStream):
+                        one.report()
+            stream.finalize_state_progress_markers()
+        for stream in self.streams.values():
+            stream.log_sync_costs()
 
     @override
     def setup_mapper(self) -> None:
         super().setup_mapper()
+        # A stream that is mapped to nothing would be read for nobody, and its bookmark would move.
+        for stream in self.streams.values():
+            maps = self.mapper.stream_maps.get(stream.name, ())
+            nothing = maps and all(isinstance(one, RemoveRecordTransform) for one in maps)
+            if stream.selected and nothing:
+                # Rows that no map lets through have no children either.
+                for one in (stream, *stream.child_streams):
+                    one.selected = False
         # The SDK maps a deselected stream to no columns at all, and then test runs select it.
         for stream in self.streams.values():
             if not stream.selected:
@@ -100,7 +139,7 @@ class SdkTap(SdkPlugin, Tap):
     @classmethod
     @override
     def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
-        with cls.one_sentence():
+        with cls.one_sentence(), written():
             super().cb_discover(ctx, param, value)
 
     @classmethod
@@ -123,7 +162,8 @@ class SdkTap(SdkPlugin, Tap):
         config = config or ConfigInput()
         with cls.one_sentence():
             if about:
-                cls.print_about(about_format)
+                with written():
+                    cls.print_about(about_format)
                 return
             tap = cls(
                 config=config.config,
@@ -131,9 +171,7 @@ class SdkTap(SdkPlugin, Tap):
                 catalog=None if catalog is None else json_input(catalog, "--catalog"),
                 parse_env_config=config.parse_env,
             )
-            # Rows are many objects and no cycles: looking for those costs a tenth of the run.
-            gc.freeze()
-            gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+            collect_seldom()
             tap.run()
 
     def run(self) -> None:
@@ -141,12 +179,13 @@ class SdkTap(SdkPlugin, Tap):
         try:
             try:
                 self.begin()
-                self.sync_all()
+                self._read_all()
             finally:
                 self.leave()
-            self.conclude()
+            # Before: what a run that could not have everything has to say is an error.
             self.message_writer.flush()
-        except BrokenPipeError:
+            self.conclude()
+        except (BrokenPipeError, OutputError):
             raise
         except BaseException:
             self._ending = True
@@ -206,17 +245,35 @@ class SdkStream(Stream):
 
         Queries are prepared in the background, where nothing may change the state.
         """
-        state: dict[str, Any] = self.tap_state.get("bookmarks", {}).get(self.name, {})
-        if not context:
-            return state
-        partitions = (part for part in state.get("partitions", ()) if part["context"] == context)
-        return next(partitions, {})
+        return part_of(self.tap_state.get("bookmarks", {}).get(self.name, {}), context)
+
+    def mark(self) -> None:
+        """Let the next checkpoint write the state, although no row was written."""
+        self.state_manager.is_flushed = False
+
+    def before_rows(self) -> None:
+        """Do what must be done before the stream is read."""
+
+    def after_rows(self) -> None:
+        """Do what can be done only after it."""
+
+    def report(self) -> None:
+        """Say at the end of the stream what was odd about its rows."""
 
     def write_children(self, _context: types.Context | None) -> bool:
         """Write what belongs to a row before the row; return whether that was all there is."""
         return False
 
     # Where the SDK is overridden
+
+    @override
+    def _sync_records(
+        self, context: types.Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        # `sync` is final, and the SDK has no hooks around it.
+        self.before_rows()
+        yield from super()._sync_records(context, write_messages=write_messages)
+        self.after_rows()
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -227,8 +284,8 @@ class SdkStream(Stream):
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        # The SDK announces each error before it raises it; its own sentence comes at the end.
-        level = logging.DEBUG if level >= logging.ERROR else level
+        # The SDK announces each stream and each error; our own sentences come at the end of both.
+        level = level if level == logging.WARNING else logging.DEBUG
         super().log(message, *args, level=level, **kwargs)
 
     @override
@@ -292,7 +349,11 @@ class SdkStream(Stream):
     def _write_record_message(self, record: types.Record) -> None:
         # The SDK copies, masks and validates what is clean already.
         if self._unmapped_name is None:
-            super()._write_record_message(record)
+            for message in self._generate_record_messages(record):
+                if columns := self._flattened.get(message.stream):
+                    message.record = fitting(message.record, columns)
+                self._writer.write_message(message)
+            self.state_manager.is_flushed = False
             return
         for name in self._deselected:
             record.pop(name, None)
@@ -314,6 +375,15 @@ class SdkStream(Stream):
         if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
             return None
         return maps[0].stream_alias
+
+    @cached_property
+    def _flattened(self) -> dict[str, frozenset[str]]:
+        """Columns by table, if rows are flattened."""
+        return {
+            each.stream_alias: frozenset(each.transformed_schema["properties"])
+            for each in self.stream_maps
+            if each.flattening_enabled
+        }
 
     @cached_property
     def _deselected(self) -> tuple[str, ...]:

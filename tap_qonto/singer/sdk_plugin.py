@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,9 @@ from typing_extensions import override
 from tap_qonto.api.redaction import protect
 from tap_qonto.machine import Machine
 from tap_qonto.singer.endings import one_sentence
+from tap_qonto.singer.environment import read_env_file, settings_of
 from tap_qonto.singer.inputs import json_file, json_object
+from tap_qonto.singer.quiet import quieten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,8 +26,13 @@ if TYPE_CHECKING:
 ConfigInput = _ConfigInput
 """What ``--config`` hands to `invoke`; the only private name that leaves this file."""
 
-OBJECTS_BETWEEN_COLLECTIONS = 20_000
-"""New objects after which Python looks for cycles: rows are many objects and have none."""
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
+
+def collect_seldom() -> None:
+    """Look for cycles of objects seldom: rows have none, and the search costs a tenth of a run."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 class SdkPlugin(PluginBase):
@@ -46,6 +54,7 @@ class SdkPlugin(PluginBase):
         if isinstance(config, dict):
             # A name without a value, as .env files have them, means that it is not set.
             config = {name: value for name, value in config.items() if value not in ("", None)}
+        quieten(self.name)
         super().__init__(config=config, **options)
 
     def prepared(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,11 +78,9 @@ class SdkPlugin(PluginBase):
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # The SDK's own checks quote values, which may be secrets in the wrong place, and extend
-        # the schema of the class in place.
+        # The SDK's own checks quote values, which may be secrets in the wrong place.
         protect(self.secrets)
-        schema = deepcopy(self.config_jsonschema)
-        self.append_builtin_config(schema)
+        schema = self._known_settings()
         known = schema["properties"]
         self._config.update(self.prepared(self._config, known))
         for name, setting in known.items():
@@ -99,12 +106,24 @@ class SdkPlugin(PluginBase):
             merged = ConfigInput()
             for source in value:
                 if source == "ENV":
-                    merged.parse_env = True
-                elif source.lstrip().startswith("{"):
+                    continue
+                if source.lstrip().startswith("{"):
                     merged.config |= json_object(source, "The configuration given to --config")
                 else:
                     merged.config |= json_file(source, "--config")
+            if "ENV" in value:
+                # The SDK reads another folder's .env, and ends with a traceback over empty values.
+                read_env_file()
+                prefix = f"{cls.name.upper().replace('-', '_')}_"
+                merged.config |= settings_of(prefix, cls._known_settings()["properties"])
             return merged
+
+    @classmethod
+    def _known_settings(cls) -> dict[str, Any]:
+        """Return the schema of all settings; the SDK would extend that of the class in place."""
+        schema = deepcopy(cls.config_jsonschema)
+        cls.append_builtin_config(schema)
+        return schema
 
 
 def _texts(value: Any) -> Iterator[str]:

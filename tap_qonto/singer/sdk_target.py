@@ -7,7 +7,6 @@ See `tap_qonto.singer.sdk`.
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from typing_extensions import override
 
 from tap_qonto.api.errors import RowsRefusedError, SentenceError
 from tap_qonto.singer.lines import MessageReader
-from tap_qonto.singer.sdk_plugin import OBJECTS_BETWEEN_COLLECTIONS, ConfigInput, SdkPlugin
+from tap_qonto.singer.sdk_plugin import ConfigInput, SdkPlugin, collect_seldom
 from tap_qonto.singer.stop import Stop
 
 if TYPE_CHECKING:
@@ -149,9 +148,7 @@ class SdkTarget(SdkPlugin, Target):
                 cls.print_about(about_format)
                 return
             target = cls(config=config.config, parse_env_config=config.parse_env)
-            # Rows are many objects and no cycles: looking for those takes longer than reading.
-            gc.freeze()
-            gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+            collect_seldom()
             try:
                 target.listen(file_input)
             finally:

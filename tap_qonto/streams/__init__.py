@@ -84,3 +84,13 @@ STREAMS = (
     DirectDebitCollections,
 )
 """Every stream, in the order of Qonto's own documentation."""
+
+READ_FIRST = (
+    Organization,
+    BankAccounts,
+    Transactions,
+    ClientInvoices,
+    SupplierInvoices,
+    CreditNotes,
+)
+"""What a run reads before all others: what people miss first, if a run is cut off."""

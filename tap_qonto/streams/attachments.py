@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from tap_qonto.streams.base import QontoStream
 
 
-class TransactionAttachments(DocumentStream, belongs_to="transaction_id"):
+class TransactionAttachments(DocumentStream, belongs_to="transaction_id", sealable=True):
     """Receipts and other documents of transactions."""
 
     name = "transaction_attachments"
@@ -42,9 +41,12 @@ class TransactionAttachments(DocumentStream, belongs_to="transaction_id"):
         for id_ in dict.fromkeys((*embedded, *(row.get("attachment_ids") or ()))):
             told = embedded.get(id_)
             # The row's cleaning removes the links, and changes the rest to what columns need.
-            document = self.document(row, str(id_), None if told is None else deepcopy(told))
-            document.sealed = self.config["probative_attachments"]
-            yield document
+            yield self.document(row, str(id_), None if told is None else _copied(told))
+
+
+def _copied(told: Row) -> Row:
+    """Return what a row tells of a document, which has objects in it, but none in these."""
+    return {name: dict(part) if isinstance(part, dict) else part for name, part in told.items()}
 
 
 class ClientInvoiceAttachments(DocumentStream, belongs_to="client_invoice_id", invoices=True):
@@ -60,7 +62,7 @@ class ClientInvoiceAttachments(DocumentStream, belongs_to="client_invoice_id", i
 
     @override
     def begin(self, row: Row, parent: QontoStream) -> _Waiting:
-        if not _awaits_pdf(row):
+        if not _awaits_pdf(row, self.run.machine.clock()):
             return super().begin(row, parent)
         return _Waiting(row, later=self.run.archive.wait(self._begin_later, row, parent))
 
@@ -97,12 +99,18 @@ _RECENTLY = timedelta(minutes=15)
 """How long after an invoice's last change its PDF may still be in the making."""
 
 
-def _awaits_pdf(invoice: Row) -> bool:
-    """Return whether an invoice's PDF is likely to appear within seconds."""
+def _awaits_pdf(invoice: Row, now: float) -> bool:
+    """Return whether an invoice's PDF is likely to appear within seconds.
+
+    Args:
+        invoice: The invoice.
+        now: Seconds since the epoch.
+    """
     return (
         not invoice.get("attachment_id")
         and invoice.get("status") not in (None, "draft")
-        and (invoice.get("updated_at") or "") > from_datetime(datetime.now(UTC) - _RECENTLY)
+        and (invoice.get("updated_at") or "")
+        > from_datetime(datetime.fromtimestamp(now, UTC) - _RECENTLY)
     )
 
 
@@ -149,4 +157,5 @@ class StatementFiles(DocumentStream, belongs_to="statement_id", scope="organizat
         if isinstance(file, dict) and isinstance(id_, str):
             columns = {name: row.get(name) for name in ("bank_account_id", "period")}
             columns |= {self.belongs_to: id_, "created_at": None}
-            yield Document(self.name, columns, id_, STATEMENT, told=dict(file))
+            now = self.run.machine.stopwatch()
+            yield Document(self.name, columns, id_, STATEMENT, now=now, told=dict(file))

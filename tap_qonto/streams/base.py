@@ -18,16 +18,19 @@ from typing_extensions import override
 from tap_qonto import schemas
 from tap_qonto.api.errors import (
     CeilingError,
-    ListError,
+    FaultError,
     NotReadableError,
+    SentenceError,
     UnauthorizedError,
+    UnsortedError,
 )
 from tap_qonto.api.instants import FLOOR, shift, uniform
 from tap_qonto.api.pages import PER_PAGE, Query
+from tap_qonto.reading.findings import Findings, TellingRow
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
 from tap_qonto.reading.state import INTERRUPTED, OWNER, Bookmark
-from tap_qonto.singer.sdk import SdkStream
+from tap_qonto.streams.again import ReadAgain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +45,15 @@ if TYPE_CHECKING:
 
 class Companion(Protocol):
     """The child stream that holds the documents of a stream's rows, as the parent sees it."""
+
+    def prepare(self, parent: QontoStream) -> None:
+        """Look at what is lacking, before the rows are read."""
+
+    def settle(self, parent: QontoStream) -> None:
+        """Have what is lacking, after the rows were read."""
+
+    def forget(self) -> None:
+        """Note that rows are read without their documents."""
 
     def documents_of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row, as Qonto sent it, points at."""
@@ -59,7 +71,14 @@ class Companion(Protocol):
         """Write the documents of the row whose turn it is."""
 
 
-class QontoStream(SdkStream):
+_HOPELESS = 2
+"""Partitions in a row that six attempts could not have, after which the others are left alone."""
+
+_HOPELESS_CHILD = 1
+"""The same for rows of a parent, of which there may be thousands."""
+
+
+class QontoStream(ReadAgain):
     """Rows of one endpoint.
 
     Class keywords say what differs from the usual: `envelope`, the key that holds the rows
@@ -72,6 +91,8 @@ class QontoStream(SdkStream):
     envelope: ClassVar[str] = ""
     scope: ClassVar[str] = "organization.read"
     oauth_only: ClassVar[bool] = False
+    key_may_fail: ClassVar[bool] = False
+    """Whether Qonto's own collection of requests gives the endpoint no API key."""
     params: ClassVar[tuple[tuple[str, str], ...]] = ()
     per_page: ClassVar[int] = PER_PAGE
     holds_documents: ClassVar[bool] = False
@@ -93,10 +114,15 @@ class QontoStream(SdkStream):
         self.run = run
         self.envelope = self.envelope or self.name  # type: ignore[misc]
         self._cleaner: Cleaner | None = None
+        self._signs = False
+        """Whether rows say which organization they are of."""
         self.started = False
         """Whether reading has begun."""
         self._documents: Companion | None = None
         self._bookmark: Bookmark | None = None
+        self._tap_of_run = tap
+        self._given_up = 0
+        self._findings = Findings()
 
     # What a kind of list and a stream can say about themselves
 
@@ -135,20 +161,23 @@ class QontoStream(SdkStream):
             RowError: If it cannot be used at all.
         """
         if self._cleaner is None:
+            # A catalog of an older version does not know the column.
+            self._signs = schemas.ORGANIZATION in self.effective_schema["properties"]
             self._cleaner = Cleaner(
                 schemas.promised(self.name),
                 self.effective_schema,
                 tuple(self.primary_keys),
-                lambda sentence: self.logger.warning("%s: %s", self.name, sentence),
+                f"GET {self.path}",
             )
         if type(row) is not dict:
             return self._cleaner(row)
         row = self.reshape(row, context)
-        if self._documents is None:
-            return self._cleaner(row)
         # Cleaning removes the links to the documents.
-        documents = tuple(self._documents.documents_of(row))
-        return self._documents.attach(self._cleaner(row), documents)
+        documents = tuple(self._documents.documents_of(row)) if self._documents else ()
+        row = self._cleaner(row)
+        if self._signs and not row.get(schemas.ORGANIZATION):
+            row[schemas.ORGANIZATION] = self.run.owner
+        return self._documents.attach(row, documents) if self._documents else row
 
     def ahead(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield rows as they are; if documents are selected, fetch those of the rows to come."""
@@ -213,8 +242,8 @@ class QontoStream(SdkStream):
         bookmark = self.bookmark(context)
         key = bookmark.key
         for row in self.ahead(rows):
+            at = row.get(key)  # before the row is written, which takes deselected columns away
             yield row
-            at = row.get(key)
             if at and at > bookmark.value:
                 bookmark.move(at)
         bookmark.finish()
@@ -224,34 +253,110 @@ class QontoStream(SdkStream):
         bookmark = self.bookmark(context)
         last, count = "", 0
         for row in self.ahead(rows):
-            yield row
             count += 1
             last = max(last, row.get(bookmark.key) or "")
+            yield row
         # Rows without the key leave only the end of what was asked for to remember.
         bookmark.move(self.run.end if count and not last else last)
         bookmark.finish()
 
+    def walker(self, walk: dict[str, Any], documents: Companion) -> QontoStream:
+        """Return this stream once more, to read what it has read before for the documents only.
+
+        Args:
+            walk: Keeps how far it has come, as a stream's state does.
+            documents: The stream of the documents.
+        """
+        walker = type(self)(self._tap_of_run, self.run)
+        walker.walk_by(walk)
+        walker._documents = documents  # noqa: SLF001 - another one of us
+        return walker
+
     # What the SDK calls
+
+    @override
+    def before_rows(self) -> None:
+        self._documents = self._selected_documents()
+        if self._documents:
+            self._documents.prepare(self)
+            return
+        for child in self.child_streams:
+            if isinstance(child, QontoStream) and child.holds_documents:
+                cast("Companion", child).forget()
+
+    @override
+    def after_rows(self) -> None:
+        if self._documents:
+            self._documents.settle(self)
 
     @override
     def get_records(self, context: types.Context | None) -> Iterator[Row]:
         self.started = True
-        self._documents = self._selected_documents()
+        self._bookmark = None
+        if self._given_up >= (_HOPELESS_CHILD if self.parent_stream_type else _HOPELESS):
+            self.progress.unfinished = True
+            return
         emitted = False
         try:
             for row in self.rows(context):
+                if type(row) is not dict and not self._is_usable(row):
+                    continue
                 emitted = True
                 yield row
-        except (NotReadableError, UnauthorizedError) as error:
-            if emitted or not self.run.may_skip(self, error):
-                raise
+            self._given_up = 0
+        except SentenceError as error:
+            self._survive(error, context, emitted=emitted)
+
+    def _is_usable(self, row: Row) -> bool:
+        """Return whether a row can be written, having noted what there is to tell of it."""
+        if not isinstance(row, TellingRow):
+            return True
+        self._findings.add(row.notes)
+        return row.is_usable
+
+    @override
+    def report(self) -> None:
+        if sentence := self._findings.sentence(
+            has_column=self._cleaner is None or self._cleaner.has_column
+        ):
+            self.logger.warning("%s: %s", self.name, sentence)
+
+    def _survive(
+        self, error: SentenceError, context: types.Context | None, *, emitted: bool
+    ) -> None:
+        """Note what ended the reading of one partition, so that the others are read all the same.
+
+        Args:
+            error: What happened.
+            context: The partition.
+            emitted: Whether some of its rows have been written.
+
+        Raises:
+            SentenceError: If nothing else can be read either, or this is a test.
+        """
+        if (
+            isinstance(error, NotReadableError | UnauthorizedError)
+            and not emitted
+            and self.run.may_skip(self, error)
+        ):
             self.run.skip(self, error)
-        except CeilingError as error:
-            msg = (
-                f"{self.path} lists more rows than Qonto gives out for one query, and has no "
+            return
+        if self.is_test or error.ends_run:
+            raise error
+        if isinstance(error, UnsortedError) and self._bookmark:
+            # Rows may be missing before those that were written.
+            self._bookmark.undo()
+        self.progress.unfinished = True
+        self._given_up += isinstance(error, FaultError) or bool(self.parent_stream_type)
+        sentence = str(error)
+        if isinstance(error, CeilingError):
+            sentence = (
+                f"GET {self.path} lists more rows than Qonto gives out for one query, and has no "
                 "filter to ask for fewer"
             )
-            raise ListError(msg) from error
+        if account := (context or {}).get("bank_account_id"):
+            sentence = f"bank account {account}: {sentence}"
+        self.run.fail(self, error, sentence)
 
     def _selected_documents(self) -> Companion | None:
         """Return the child stream that holds the rows' documents, if it is selected."""

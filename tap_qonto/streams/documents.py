@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter, deque
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from collections import deque
+from concurrent.futures import Future, wait
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from tap_qonto.api.errors import NotReadableError, UnauthorizedError
+from tap_qonto.api.errors import UnauthorizedError
+from tap_qonto.api.instants import from_datetime, uniform
+from tap_qonto.documents.copies import size_of
 from tap_qonto.documents.document import Document
+from tap_qonto.reading.debts import CATCHING_UP, HAVE, Debts, Wants, wants_of
 from tap_qonto.streams.base import QontoStream
+from tap_qonto.streams.outcomes import Outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.helpers import types
 
@@ -55,24 +59,29 @@ class DocumentStream(QontoStream, scope="attachment.read"):
     others are written; a row's documents are written before the row itself.
 
     Class keywords: `belongs_to`, the column that holds the parent's ID; `pointers`, the parent's
-    fields that hold IDs of attachments; `invoices`, whether they are invoices.
+    fields that hold IDs of attachments; `invoices`, whether they are invoices; `sealable`, whether
+    Qonto has signed copies of them.
     """
 
     path = "/attachments/{id}"
     belongs_to: ClassVar[str] = ""
     pointers: ClassVar[tuple[str, ...]] = ("attachment_id",)
     invoices: ClassVar[bool] = False
+    sealable: ClassVar[bool] = False
     holds_documents = True
     state_partitioning_keys = ()  # one STATE for all parents
 
     _turn = _Waiting({})
     _written = 0
-    _received = 0
 
     def __init__(self, tap: SdkTap, run: Run) -> None:
         super().__init__(tap, run)
-        self._statuses: Counter[str] = Counter()
-        self._unreadable = 0
+        self._outcomes = Outcomes(self.name, self.belongs_to)
+        self._ahead: deque[_Waiting] = deque()
+        self._state: dict[str, Any] = {}
+        self._debts = Debts({}, self.name, self.primary_keys)
+        self._had: Wants | None = None
+        self._read_until: dict[frozenset[tuple[str, Any]], str] = {}
 
     def documents_of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row of the parent, as Qonto sent it, points at."""
@@ -92,11 +101,126 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             self.name,
             {self.belongs_to: row.get("id"), "id": id_},
             id_,
+            now=self.run.machine.stopwatch(),
             told=told,
+            changed=_changed(row),
             invoice=self.invoices and self.config["extract_facturx"],
+            sealed=self.sealable and self.config["probative_attachments"],
         )
 
-    # What the parent calls
+    def owed_document(self, ids: Row) -> Document:
+        """Return a document of which nothing is known but the columns that name it."""
+        document = self.document({"id": ids[self.belongs_to]}, ids["id"])
+        document.owed = True
+        return document
+
+    @property
+    def wants(self) -> Wants:
+        """What the settings ask of the documents."""
+        if not self.config.get("attachments_path"):
+            return Wants()
+        return Wants(
+            self.config["attachments_max_bytes"],
+            self.sealable and self.config["probative_attachments"],
+            self.invoices and self.config["extract_facturx"],
+        )
+
+    # What the parent calls before and after its rows
+
+    def prepare(self, parent: QontoStream) -> None:
+        """Look at what the documents of earlier runs' rows lack, and at what this run asks for.
+
+        Raises:
+            StorageError: If there is no place for documents.
+        """
+        if self.is_test:
+            return
+        _ = self.run.archive  # says now if it cannot be
+        if not parent.is_incremental:  # all of it is read, and found lacking, anew
+            return
+        self._state = self.get_context_state(None)
+        self._debts = Debts(self._state, self.name, self.primary_keys)
+        self._read_until = parent.bookmarks()
+        wants, self._had = self.wants, wants_of(self._state) if HAVE in self._state else None
+        if not self._read_until:
+            self._state[HAVE] = wants._asdict()
+            self._state.pop(CATCHING_UP, None)
+            return
+        if self._had:
+            self._state[HAVE] = self._had.and_no_more_than(wants)._asdict()
+        if self._had and not wants.asks_more_than(self._had):
+            self._state.pop(CATCHING_UP, None)
+        elif self._state.get(CATCHING_UP, {}).get("to") != wants._asdict():
+            self._state[CATCHING_UP] = {"to": wants._asdict()}
+
+    def settle(self, parent: QontoStream) -> None:
+        """Have what the documents of earlier runs' rows lack.
+
+        Raises:
+            DebtError: If too many cannot be had.
+            QontoError: If the rows cannot be read again.
+            StorageError: If a document cannot be stored.
+        """
+        if self.is_test:
+            return
+        self.announce()  # also where no row of the parent has come
+        if CATCHING_UP in self._state:
+            self._catch_up(parent)
+        self._try_again()
+        self.mark()
+        if self._debts:
+            reason = self._outcomes.first_reason
+            because = f", the first because: {reason}" if reason else ""
+            said = f"{len(self._debts):,} document(s) could not be had{because}"
+            self.run.failed.setdefault(self.name, []).append(said)
+
+    def forget(self) -> None:
+        """Note that rows are read without their documents."""
+        for name in (HAVE, CATCHING_UP):
+            self.stored_state(None).pop(name, None)
+
+    def _catch_up(self, parent: QontoStream) -> None:
+        """Read the rows of earlier runs once more, for their documents only."""
+        self.logger.info(
+            "%s: %s; the documents of rows that earlier runs have read follow",
+            self.name, _more(self.wants, self._had),
+        )  # fmt: skip
+        walker = parent.walker(self._state[CATCHING_UP], self)
+        for context in walker.partitions or [{}]:
+            for row in walker.rows(context or None):
+                for child_context in self.contexts(row):
+                    self.write_all(child_context, walker)
+        if self.name not in self.run.skipped:
+            self._state[HAVE] = self.wants._asdict()
+            del self._state[CATCHING_UP]
+
+    def _try_again(self) -> None:
+        """Try to have the documents that an earlier run could not have."""
+        under_way: deque[tuple[Row, Fetched | Future[Fetched]]] = deque()
+        for ids in self._debts.untried():
+            under_way.append((ids, self.run.archive.begin(self.owed_document(ids))))
+            if len(under_way) > AHEAD:
+                self._settle_one(*under_way.popleft())
+        while under_way:
+            self._settle_one(*under_way.popleft())
+
+    def _settle_one(self, ids: Row, work: Fetched | Future[Fetched]) -> None:
+        fetched = work.result() if isinstance(work, Future) else work
+        owed, until = fetched.owed, fetched.until
+        if not owed and fetched.row["file_status"] == "missing":
+            until = self._debts.until(ids)
+            owed = until > from_datetime(datetime.fromtimestamp(self.run.machine.clock(), UTC))
+        if owed:
+            self._debts.add(ids, until)
+        else:
+            self._debts.pay(ids)
+        context = {self.belongs_to: ids[self.belongs_to]}
+        self._outcomes.note(fetched, context)
+        # Without anything new to say, the row that is there says more.
+        if fetched.known or fetched.row["file_status"] == "missing":
+            self._write_row(fetched.row, context)
+
+    # What the parent calls for its rows
 
     @staticmethod
     def attach(row: Row, documents: tuple[Document, ...]) -> Row:
@@ -109,7 +233,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         """Yield the parent's rows, while the documents of those that follow are fetched."""
         self.announce()
         ahead = 0 if self.is_test else AHEAD
-        waiting: deque[_Waiting] = deque()
+        waiting = self._ahead = deque()
         try:
             for row in rows:
                 waiting.append(self.begin(row, parent))
@@ -124,11 +248,30 @@ class DocumentStream(QontoStream, scope="attachment.read"):
     def begin(self, row: Row, parent: QontoStream) -> _Waiting:
         """Begin to fetch the documents of a row."""
         documents = row.pop(_DOCUMENTS, ())
+        if parent.is_walker:
+            documents = self._lacking(row, documents, parent)
         if not documents or not parent.is_wanted(row):
             return _Waiting(row)
         if self.name in self.run.skipped:
             return _Waiting(row, unfinished=True)
         return _Waiting(row, tuple(map(self.run.archive.begin, documents)))
+
+    def _lacking(
+        self, row: Row, documents: tuple[Document, ...], parent: QontoStream
+    ) -> tuple[Document, ...]:
+        """Return the documents of an earlier run's row that lack what the settings ask for now."""
+        at = row.get(parent.replication_key or "") or ""
+        if at > self._read_until.get(parent.partition_of(row), ""):
+            return ()
+        had, wants = self._had, self.wants
+        if had is None or had.largest < 0 or wants._replace(largest=-1).asks_more_than(had):
+            return documents
+        sizes = [size_of(document.told or {}) for document in documents]
+        return tuple(
+            document
+            for document, size in zip(documents, sizes, strict=True)
+            if size is None or size > had.largest
+        )
 
     def _next(self, waiting: _Waiting, parent: QontoStream) -> Row:
         while waiting.later:
@@ -147,57 +290,77 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         """Write the documents of the row whose turn it is.
 
         Raises:
-            QontoError: If one cannot be had.
+            DebtError: If too many cannot be had.
+            QontoError: If Qonto cannot be asked.
             StorageError: If one cannot be stored.
         """
-        try:
-            for work in self._turn.documents:
-                fetched = work.result() if isinstance(work, Future) else work
-                self._note(fetched, context)
-                self.write(self.clean(fetched.row, context))
-        except (NotReadableError, UnauthorizedError) as error:
-            if not self.run.may_skip(self, error):
-                raise
-            self.run.skip(self, error)
-            parent.hold(self._turn.row)
+        for work in self._turn.documents:
+            fetched = work.result() if isinstance(work, Future) else work
+            if fetched.refusal and self._refuses_all(fetched):
+                if not self.run.may_skip(self, fetched.refusal):
+                    raise fetched.refusal
+                self.run.skip(self, fetched.refusal)
+                parent.hold(self._turn.row)
+                break
+            if fetched.owed:
+                self._debts.add(fetched.row, fetched.until)
+            else:
+                self._debts.pay(fetched.row)
+            self._outcomes.note(fetched, context or {})
+            self._write_row(fetched.row, context)
         # A parent that is not selected itself writes no STATE before its end.
-        if not parent.selected and self._written >= self.STATE_MSG_FREQUENCY:
+        if self._written >= self.STATE_MSG_FREQUENCY and (parent.is_walker or not parent.selected):
             self._written = 0
             self.checkpoint()
 
-    # What the log says
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How many documents were written, by what became of each."""
+        return self._outcomes.counts
 
-    def _note(self, fetched: Fetched, context: types.Context | None) -> None:
-        """Count what became of a document; warn of the first of each kind of trouble."""
-        status = fetched.row["file_status"]
-        if status == "missing" and not self._statuses[status]:
-            self.logger.warning(
-                "%s: a document of %s %s does not exist any more; its row says 'missing'. Others "
-                "are counted at the end",
-                self.name, self.belongs_to, (context or {}).get(self.belongs_to),
-            )  # fmt: skip
-        self._statuses[status] += 1
-        self._received += fetched.received
+    def _write_row(self, row: Row, context: types.Context | None) -> None:
         self._written += 1
-        if fetched.complaint:
-            if not self._unreadable:
-                self.logger.warning(
-                    "%s: the PDF of %s %s cannot be searched for an electronic invoice: %s. "
-                    "Others are counted at the end",
-                    self.name, self.belongs_to, (context or {}).get(self.belongs_to),
-                    fetched.complaint,
-                )  # fmt: skip
-            self._unreadable += 1
+        row = self.clean(row, context)
+        if self._is_usable(row):
+            self.write(row)
+
+    def _refuses_all(self, fetched: Fetched) -> bool:
+        """Return whether a refusal concerns the stream, not this one document."""
+        if isinstance(fetched.refusal, UnauthorizedError):
+            return True
+        # The documents of the rows that follow are under way: has Qonto told of one of them?
+        wait([
+            work for row in self._ahead for work in row.documents if isinstance(work, Future)
+        ])  # fmt: skip
+        return not self.run.archive.has_answered(self.name)
 
     @override
     def log_sync_costs(self) -> None:
-        if not self._statuses:
-            return
-        counts = [f"{count:,} {status}" for status, count in sorted(self._statuses.items())]
-        if self._unreadable:
-            counts.append(f"{self._unreadable:,} with an unreadable PDF")
-        self.logger.log(
-            logging.WARNING if self._unreadable or self._statuses["missing"] else logging.INFO,
-            "%s: %s; %s MB downloaded",
-            self.name, ", ".join(counts), f"{self._received / 1e6:,.1f}",
-        )  # fmt: skip
+        self._outcomes.log()
+
+
+def _changed(row: Row) -> str:
+    """Return when a row changed last, uniform; empty if it does not say."""
+    found = ""
+    for name in ("updated_at", "created_at"):
+        try:
+            found = max(found, uniform(row.get(name) or ""))
+        except (TypeError, ValueError):
+            continue
+    return found
+
+
+def _more(wants: Wants, had: Wants | None) -> str:
+    """Say what the settings ask for that they did not before."""
+    if had is None:
+        return "its rows were read without their documents, or by an earlier version"
+    if had.largest < 0:
+        return "attachments_path was set since"
+    reasons = []
+    if wants.largest > had.largest:
+        reasons.append("attachments_max_bytes was raised")
+    if wants.sealed > had.sealed:
+        reasons.append("probative_attachments was switched on")
+    if wants.invoices > had.invoices:
+        reasons.append("extract_facturx was switched on")
+    return " and ".join(reasons)

@@ -96,4 +96,6 @@ class EinvoicingSettings(Single, scope="einvoicing.read"):
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
         settings = self.run.client.object(self.query())
-        yield self.clean({**settings, "organization_id": self.run.organization.get("id")}, context)
+        # Without either, the refusal of the organization is this stream's own.
+        owner = self.run.organization_id or self.run.organization.get("id")
+        yield self.clean({**settings, "organization_id": owner}, context)

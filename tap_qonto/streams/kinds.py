@@ -184,7 +184,6 @@ class NewestFirst(Listed):
             key="updated_at",
             start=self.start(context),
             end=self.run.end,
-            pool=self.run.client.pool,
             on_count=lambda rows: self.progress.expect(query, rows),
             on_change=self.say_changed,
             pause=self.pause,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from tap_qonto.api.repair import DEEPEST
 from tap_qonto.streams.kinds import Listed, Single
 
 if TYPE_CHECKING:
@@ -25,11 +25,29 @@ class Organization(Single):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        yield self.clean(deepcopy(self.run.organization), context)
+        yield self.clean(_copied(self.run.organization), context)
+
+    @override
+    def reshape(self, row: Row, context: types.Context | None) -> Row:
+        # Qonto's older answers name the organization by its slug alone.
+        if row.get("id") is None and row.get("slug"):
+            row["id"] = row["slug"]
+        return row
 
     @override
     def first_queries(self) -> Sequence[Query]:
         return ()
+
+
+def _copied(value: Any, levels: int = DEEPEST) -> Any:
+    """Return a copy that can be cleaned in place; what lies deeper than that is shared."""
+    match value:
+        case dict() if levels:
+            return {name: _copied(inner, levels - 1) for name, inner in value.items()}
+        case list() if levels:
+            return [_copied(inner, levels - 1) for inner in value]
+        case _:
+            return value
 
 
 class BankAccounts(Listed):
@@ -48,7 +66,7 @@ class BankAccounts(Listed):
             organization = self.run.organization
             embedded = organization.get("bank_accounts")
             for account in embedded if isinstance(embedded, list) else ():
-                known = {"organization_id": organization.get("id")}
+                known = {"organization_id": organization.get("id") or organization.get("slug")}
                 row = self.clean(account | known if isinstance(account, dict) else account, context)
                 if row["id"] not in listed:
                     yield row
@@ -61,7 +79,7 @@ class Memberships(Listed):
     path = "/memberships"
 
 
-class Teams(Listed, scope="team.read"):
+class Teams(Listed, scope="team.read", key_may_fail=True):
     """Teams that members belong to."""
 
     name = "teams"
@@ -81,3 +99,10 @@ class Subscription(Single, envelope="plan", scope="subscription.read"):
     name = "subscription"
     path = "/subscription"
     primary_keys = ("code",)
+
+    @override
+    def reshape(self, row: Row, context: types.Context | None) -> Row:
+        # Qonto's reference does not promise the code, and there is never more than one plan.
+        if row.get("code") is None:
+            row["code"] = "plan"
+        return row

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tap_qonto.api.pages import Row
 
 
-class Cards(Listed, scope="card.read", params=(("sort_by", "created_at:asc"),)):
+class Cards(Listed, scope="card.read", key_may_fail=True, params=(("sort_by", "created_at:asc"),)):
     """Cards that the credentials may see; no card number beyond the last digits."""
 
     name = "cards"

@@ -12,7 +12,7 @@ from typing_extensions import override
 from tap_qonto.api.errors import CeilingError, NotReadableError, QontoError
 from tap_qonto.reading.block import Bounds, restart
 from tap_qonto.reading.order import merge
-from tap_qonto.reading.statuses import Counting, grouped, known
+from tap_qonto.reading.statuses import TRIED, Counting, grouped, known
 from tap_qonto.streams.kinds import MISUNDERSTOOD, Listed, Windowed
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Transactions(Windowed, params=INCLUDES):
     name = "transactions"
     path = "/transactions"
     replication_key = "updated_at"
+    partition_keys = ("bank_account_id",)
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -101,7 +102,9 @@ class Transactions(Windowed, params=INCLUDES):
     def _begun(self, context: types.Context) -> list[WindowReading]:
         """Return the readings of an account, one per group of statuses, begun."""
         window = self.window(context)
-        return [self.sequence(window, context, *params) for params in self._params(context)]
+        selections = self._params(context)
+        self.progress.lists = len(self._accounts) * len(selections)
+        return [self.sequence(window, context, *params) for params in selections]
 
     @override
     def reshape(self, row: Row, context: types.Context | None) -> Row:
@@ -135,7 +138,7 @@ class Transactions(Windowed, params=INCLUDES):
         marked, is_listed = self._marked, self.run.is_listed
         likely = sorted(accounts, key=lambda one: (not is_listed(one), one not in marked))
         counting = Counting(self._knows, self._counts)
-        statuses = known(self.config["transaction_statuses"], likely[0], counting)
+        statuses = self._known(likely[:TRIED], counting)
         if not statuses:
             msg = (
                 "Qonto knows none of the statuses in transaction_statuses. Leave the setting out, "
@@ -144,6 +147,20 @@ class Transactions(Windowed, params=INCLUDES):
             raise QontoError(msg)
         return grouped(statuses, likely, counting)
 
+    def _known(self, accounts: Sequence[str], counting: Counting) -> Statuses:
+        """Return the statuses that Qonto accepts, asked of the first account that answers.
+
+        Raises:
+            QontoError: If none does.
+        """
+        for position, account in enumerate(accounts, 1):
+            try:
+                return known(self.config["transaction_statuses"], account, counting)
+            except QontoError as error:
+                if error.ends_run or position == len(accounts):
+                    raise
+        return ()
+
     def _knows(self, account: str, status: str) -> bool:
         window = self.window({"bank_account_id": account})
         try:
@@ -151,15 +168,21 @@ class Transactions(Windowed, params=INCLUDES):
         except QontoError as error:
             if error.status not in MISUNDERSTOOD:
                 raise
+            # It may be the account that is refused: then this fails too.
+            self._count(account, ("completed",), restart(window.start))
             self.logger.info("%s: Qonto does not know the status %r", self.name, status)
             return False
         return True
 
     def _counts(self, account: str, groups: Sequence[Statuses]) -> list[int | None]:
         submit = self.run.client.submit
-        return [
-            future.result() for future in [submit(self._count, account, group) for group in groups]
-        ]
+        counts = [submit(self._count, account, group) for group in groups]
+        try:
+            return [count.result() for count in counts]
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            return [None] * len(groups)  # this account's own trouble, told when it is read
 
     def _count(self, account: str, statuses: Statuses, start: str | None = None) -> int | None:
         """Return how many transactions match; None if the count may be capped."""

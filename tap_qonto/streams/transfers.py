@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tap_qonto.api.pages import Row
 
 
-class Beneficiaries(NewestFirst, params=(("sort_by", "updated_at:desc"),)):
+class Beneficiaries(NewestFirst, key_may_fail=True, params=(("sort_by", "updated_at:desc"),)):
     """People and companies that receive SEPA transfers."""
 
     name = "beneficiaries"
@@ -35,7 +35,7 @@ class Beneficiaries(NewestFirst, params=(("sort_by", "updated_at:desc"),)):
         return row
 
 
-class SepaTransfers(Windowed, envelope="transfers"):
+class SepaTransfers(Windowed, envelope="transfers", key_may_fail=True):
     """Outgoing SEPA transfers of all accounts, executions of recurring ones included."""
 
     name = "sepa_transfers"
@@ -43,14 +43,14 @@ class SepaTransfers(Windowed, envelope="transfers"):
     replication_key = "updated_at"
 
 
-class BulkTransfers(NewestFirst):
+class BulkTransfers(NewestFirst, key_may_fail=True):
     """Batches of SEPA transfers ordered together."""
 
     name = "bulk_transfers"
     path = "/sepa/bulk_transfers"
 
 
-class RecurringTransfers(NewestFirst):
+class RecurringTransfers(NewestFirst, key_may_fail=True):
     """Standing orders."""
 
     name = "recurring_transfers"

@@ -149,7 +149,7 @@ class Files:
         try:
             if scheme in ("http", "https"):
                 with self._host().open(path, "the file") as opened:
-                    yield opened
+                    yield opened.length, opened.blocks
                 return
             with _open(path) as (size, file):
                 yield size, iter(lambda: file.read(MEGABYTE), b"")

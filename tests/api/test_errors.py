@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import gzip
 import logging
 import os
+import queue
 import re
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +27,7 @@ from tap_qonto.api.client import Client
 from tap_qonto.api.pages import Query
 from tap_qonto.api.transport import Transport
 from tap_qonto.demo import Api, Company, DemoServer
+from tap_qonto.machine import Machine
 from tap_qonto.tap import TapQonto
 from tests.kit import faults
 from tests.kit.answers import alter
@@ -29,6 +35,7 @@ from tests.kit.faults import Faults, answer
 from tests.kit.runner import (
     COMMAND,
     KEY,
+    PATIENCE,
     Run,
     catalog_of,
     config_for,
@@ -81,6 +88,14 @@ def errors(outcome: Run) -> list[str]:
     return re.findall(r"^ERROR \S+ (.*)$", outcome.log, re.MULTILINE)
 
 
+def as_sent(outcome: Run, stream: str) -> list[Row]:
+    """Return the rows of a stream without the column that the tap itself fills in."""
+    rows = [dict(row) for row in outcome.records[stream]]
+    for row in rows:
+        assert row.pop("organization_id")
+    return rows
+
+
 def retries(outcome: Run) -> list[str]:
     """Return the lines of the log that announce a retry."""
     return [line for line in outcome.log.splitlines() if "trying again in" in line]
@@ -101,7 +116,6 @@ PASSING = {
     "reset": (faults.reset, "got no whole answer"),
     "cut by length": (faults.cut, "got no whole answer"),
     "cut in chunks": (faults.cut_in_chunks, "got no whole answer"),
-    "body without end": (faults.dribble, "not complete within request_timeout"),
 }
 
 
@@ -110,7 +124,7 @@ def test_a_fault_that_passes_costs_a_retry_and_no_row(
     small: Company, waits: list[float], fault: Fault, told: str
 ) -> None:
     api = failing(small, "/labels", fault, fault)
-    outcome = run({"request_timeout": 0.4}, api=api, select=["labels"])
+    outcome = run(api=api, select=["labels"])
     assert outcome.exit_code == 0
     expected = {row["id"] for row in small.rows("labels")}
     assert {row["id"] for row in outcome.records["labels"]} == expected
@@ -121,6 +135,73 @@ def test_a_fault_that_passes_costs_a_retry_and_no_row(
         assert told in line
         assert f"trying again in {wait:.1f} s" in line
     assert not errors(outcome)
+
+
+def test_a_body_without_end_costs_a_retry_and_no_row(small: Company, waits: list[float]) -> None:
+    # Seconds enough for an answer of a busy machine, and four attempts to spare.
+    api = failing(small, "/labels", faults.dribble)
+    outcome = run({"request_timeout": 1}, api=api, select=["labels"])
+    assert outcome.exit_code == 0
+    assert len(outcome.records["labels"]) == small.total("labels")
+    assert waits
+    assert "not complete within request_timeout" in retries(outcome)[0]
+
+
+BODY = (
+    b'{"labels":[{"id":"1","name":"a","parent_id":null}],"meta":{"total_pages":1,"total_count":1}}'
+)
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(BODY), BODY)
+CUT_GZIP = gzip.compress(BODY)[:-20]
+
+SAVED = {
+    "204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "206": b"HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\n\r\n{}",
+    "202": b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}",
+    "103 and nothing else": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    "gzip that is cut": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(CUT_GZIP), CUT_GZIP),
+    "HTTP/1.0 without a length, cut": b"HTTP/1.0 200 OK\r\n\r\n" + BODY[:30],
+    "a chunk of 16 exabytes": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"ffffffffffffffff\r\n" + BODY,
+    "a chunk of 4 exabytes": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3fffffffffffffff\r\n" + BODY,
+}
+
+
+@pytest.mark.parametrize("answered", SAVED.values(), ids=SAVED.keys())
+def test_an_answer_that_a_second_try_saves_is_tried_again(
+    waits: list[float], answered: bytes
+) -> None:
+    with faults.raw_answers(answered, WHOLE) as api_url:
+        settings = {"api_url": api_url, "login": "a", "secret_key": "b", "request_timeout": 5}
+        outcome = run(settings, select=["labels"])
+    assert outcome.exit_code == 0
+    assert [row["id"] for row in outcome.records["labels"]] == ["1"]
+    assert len(waits) == len(retries(outcome)) == 1
+
+
+def test_a_hint_before_an_answer_is_no_answer(waits: list[float]) -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    with faults.raw_answers(hint + WHOLE) as api_url:
+        outcome = run({"api_url": api_url, "login": "a", "secret_key": "b"}, select=["labels"])
+    assert outcome.exit_code == 0
+    assert [row["id"] for row in outcome.records["labels"]] == ["1"]
+    assert not waits
+
+
+@pytest.mark.parametrize(
+    "told", ["0", "-5", "0.0", "Mon, 23 Nov 2020 10:00:00 GMT", "-inf", "nan", "1e999"]
+)
+def test_a_server_that_asks_for_no_wait_gets_the_own_backoff(
+    small: Company, waits: list[float], told: str
+) -> None:
+    outcome = run(
+        api=failing(small, "/labels", always=answer(503, Retry_After=told)), select=["labels"]
+    )
+    assert outcome.exit_code == 1
+    assert len(waits) == 5
+    for attempt, wait in enumerate(waits):
+        assert wait >= 2**attempt / 2
 
 
 def test_waits_grow_are_random_and_obey_the_server(small: Company, waits: list[float]) -> None:
@@ -144,7 +225,6 @@ LASTING = {
     "500": (answer(500), "answered 500"),
     "reset": (faults.reset, "the connection broke"),
     "cut by length": (faults.cut, "the connection broke"),
-    "body without end": (faults.dribble, "not complete within request_timeout"),
 }
 
 
@@ -153,10 +233,10 @@ def test_a_fault_that_lasts_is_given_up_in_one_sentence(
     small: Company, waits: list[float], fault: Fault, told: str
 ) -> None:
     api = failing(small, "/teams", always=fault)
-    outcome = run({"request_timeout": 0.2}, api=api, select=["sepa_transfers", "teams"])
+    outcome = run(api=api, select=["sepa_transfers", "teams"])
     assert outcome.exit_code == 1
     (sentence,) = errors(outcome)
-    assert sentence.startswith("GET /teams ")
+    assert sentence.startswith("teams: GET /teams ")
     assert told in sentence
     assert "Gave up after 6 attempts" in sentence
     assert len(waits) == len(retries(outcome)) == 5
@@ -165,12 +245,20 @@ def test_a_fault_that_lasts_is_given_up_in_one_sentence(
     assert "Traceback" not in outcome.log
 
 
-def test_headers_without_end_are_given_up_in_bounded_time(waits: list[float]) -> None:
+def test_a_body_without_end_is_given_up_in_one_sentence(small: Company, waits: list[float]) -> None:
+    api = failing(small, "/labels", always=faults.dribble)
+    outcome = run({"request_timeout": 0.2}, api=api, select=["labels"])
+    assert outcome.exit_code == 1
+    (sentence,) = errors(outcome)
+    assert "not complete within request_timeout" in sentence
+    assert "Gave up after 6 attempts" in sentence
+    assert len(waits) == 5
+
+
+def test_headers_without_end_are_given_up(waits: list[float]) -> None:
     with faults.endless_headers() as api_url:
-        began = time.monotonic()
         settings = {"api_url": api_url, "login": "a", "secret_key": "b", "request_timeout": 0.2}
         outcome = run(settings, select=["labels"])
-    assert time.monotonic() - began < 5
     assert outcome.exit_code == 1
     assert "not complete within request_timeout" in errors(outcome)[0]
     assert len(waits) == 5
@@ -212,41 +300,53 @@ def test_a_name_that_does_not_resolve_is_told(
 
 def test_a_429_holds_back_every_request_of_the_run_until_its_time(small: Company) -> None:
     api = Api(small)
-    arrivals: list[float] = []
-    counting = threading.Lock()
+    seen: list[str] = []
 
     def throttle(request: Request) -> Response | None:
-        with counting:
-            arrivals.append(time.monotonic())
-            number = len(arrivals)
-        time.sleep(0.05)
-        return answer(429, {}, Retry_After="1")(request) if number == 5 else None
+        seen.append(request.path)
+        return answer(429, {}, Retry_After="3")(request) if len(seen) == 1 else None
 
     api.before.append(throttle)
-    with (
-        DemoServer(api) as server,
-        ThreadPoolExecutor(4) as threads,
-    ):
-        transport = Transport(server.api_url, auth=None, headers={}, timeout=5, concurrency=4)
-        client = Client(transport, concurrency=4)
-        # More work than the four slots get through before the pause would be over.
-        for work in [threads.submit(client.get, Query("labels", "/labels")) for _ in range(120)]:
-            work.result()
+    now = [1_000.0]
+    asleep: queue.Queue[float] = queue.Queue()
+    awake = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        asleep.put(seconds)
+        assert awake.wait(PATIENCE)
+
+    machine = Machine(stopwatch=lambda: now[0], sleep=sleep)
+    with DemoServer(api) as server, ThreadPoolExecutor(4) as threads:
+        transport = Transport(
+            server.api_url, auth=None, headers={}, timeout=60, concurrency=4, machine=machine
+        )
+        client = Client(transport, concurrency=4, machine=machine)
+        query = Query("labels", "/labels")
+        work = [threads.submit(client.get, query)]
+        assert asleep.get(timeout=PATIENCE) == 3.0
+        work += [threads.submit(client.get, query) for _ in range(3)]
+        assert [asleep.get(timeout=PATIENCE) for _ in range(3)] == [3.0] * 3
+        assert len(seen) == 1, "nobody has asked although there are free slots"
+        now[0] += 3
+        awake.set()
+        for each in work:
+            each.result()
         client.close()
-    throttled = arrivals[4]
-    assert len(arrivals) == 121
-    assert not [at for at in arrivals if throttled + 0.3 < at < throttled + 0.95]
+    assert len(seen) == 5
+    assert asleep.empty()
 
 
 def test_many_threads_that_fail_at_once_log_one_line_per_retry(waits: list[float]) -> None:
     company = Company(transactions=900)
     refused: set[str] = set()
+    one_at_a_time = threading.Lock()  # two readings may want the same page
 
     def refuse_each_page_once(request: Request) -> Response | None:
         page = dict(request.query).get("page", "1")
-        if request.path != "/v2/statements" or page == "1" or page in refused:
-            return None
-        refused.add(page)
+        with one_at_a_time:
+            if request.path != "/v2/statements" or page == "1" or page in refused:
+                return None
+            refused.add(page)
         return answer(429, Retry_After="1")(request)
 
     api = Api(company, authorization=KEY, page_limit=10)
@@ -254,7 +354,8 @@ def test_many_threads_that_fail_at_once_log_one_line_per_retry(waits: list[float
     outcome = run({"concurrency": 8}, api=api, select=["statements"])
     assert outcome.exit_code == 0
     assert len(refused) >= 8
-    assert len(retries(outcome)) == len(waits) == len(refused)
+    assert len(retries(outcome)) == len(refused)
+    assert len(waits) >= len(refused), "those who were about to ask have waited too"
     assert len(outcome.records["statements"]) == company.total("statements")
 
 
@@ -289,7 +390,6 @@ USELESS = {
     ),
     "a row that is none": (answer(200, {"labels": ["Camille"]}), "text where a row was expected"),
     "a row without its key": (answer(200, {"labels": [SECRETIVE]}), "primary key field 'id'"),
-    "another status of success": (answer(204), "GET /labels answered 204"),
 }
 
 
@@ -306,14 +406,15 @@ def test_an_answer_that_makes_no_sense_is_told_in_one_sentence(
     assert "Traceback" not in outcome.log
 
 
-@pytest.mark.parametrize("lost", [["total_count"], ["total_pages", "total_count"], None])
+@pytest.mark.parametrize("lost", [["total_pages", "total_count"], None])
 @pytest.mark.parametrize("stream", ["transactions", "clients", "client_invoices"])
 def test_a_list_that_does_not_say_how_long_it_is_is_not_taken_for_a_whole_one(
     small: Company, waits: list[float], stream: str, lost: list[str] | None
 ) -> None:
     def without(body: Row) -> None:
-        for name in [*body["meta"]] if lost is None else lost:
-            del body["meta"][name]
+        meta = body.get("meta", {})  # a refusal has none
+        for name in [*meta] if lost is None else lost:
+            meta.pop(name, None)
 
     api = Api(small, page_limit=5)
     alter(api, f"/{stream}", without)
@@ -388,7 +489,7 @@ def test_cookies_are_not_kept_and_netrc_is_not_read(
 def test_compressed_answers_are_read(small: Company) -> None:
     fault = faults.compressed({"labels": [{"id": "1", "name": "é"}], "meta": META})
     outcome = run(api=failing(small, "/labels", fault), select=["labels"])
-    assert outcome.records["labels"] == [{"id": "1", "name": "é"}]
+    assert as_sent(outcome, "labels") == [{"id": "1", "name": "é"}]
 
 
 # -- error bodies ---------------------------------------------------------------------------------
@@ -442,7 +543,7 @@ def test_an_error_body_of_any_other_shape_does_no_harm(small: Company, body: byt
     outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
     assert outcome.exit_code == 1
     (sentence,) = errors(outcome)
-    assert sentence == f"GET /labels answered 400 [trace {TRACE}]"
+    assert sentence == f"labels: GET /labels answered 400 [trace {TRACE}]"
     assert "Camille" not in outcome.log
 
 
@@ -459,7 +560,7 @@ def test_an_error_body_of_any_other_shape_does_no_harm(small: Company, body: byt
 def test_personal_data_in_a_detail_is_masked(small: Company, personal: str) -> None:
     fault = answer(422, {"errors": [{"code": "invalid", "detail": f"no {personal}\nfound"}]})
     outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
-    assert errors(outcome) == ["GET /labels answered 422 invalid (no *** found)"]
+    assert errors(outcome) == ["labels: GET /labels answered 422 invalid (no *** found)"]
 
 
 # -- fields that break a promise ------------------------------------------------------------------
@@ -470,27 +571,27 @@ DEVIATIONS: dict[str, tuple[Row, Row, str]] = {
     "a new field": (
         LABEL | {"colour": "red"},
         LABEL | {"additional_properties": {"colour": "red"}},
-        "sends the field 'colour', which the catalog does not know",
+        "sent what the catalog does not know, in 'colour' 3 times (kept",
     ),
     "a new object": (
         LABEL | {"style": {"bold": True}},
         LABEL | {"additional_properties": {"style": {"bold": True}}},
-        "sends the field 'style'",
+        "does not know, in 'style' 3 times",
     ),
     "a number for text": (
         LABEL | {"name": 12},
         LABEL | {"name": "12"},
-        "sends a number in the field 'name' instead of text",
+        "sent values of another type, in 'name' 3 times a number instead of text",
     ),
     "an object for text": (
         LABEL | {"name": {"fr": "Voyage"}},
         LABEL | {"name": '{"fr":"Voyage"}'},
-        "sends an object in the field 'name'",
+        "in 'name' 3 times an object instead of text",
     ),
     "null for text": (
         LABEL | {"name": None},
         LABEL | {"name": None},
-        "sends null in the field 'name'",
+        "in 'name' 3 times null instead of text",
     ),
 }
 
@@ -503,7 +604,7 @@ def test_a_broken_promise_keeps_the_row_and_is_told_once(
     fault = answer(200, {"labels": rows, "meta": META | {"total_count": 3}})
     outcome = run(api=failing(small, "/labels", fault), select=["labels"])
     assert outcome.exit_code == 0
-    assert outcome.records["labels"] == [kept | {"id": row["id"]} for row in rows]
+    assert as_sent(outcome, "labels") == [kept | {"id": row["id"]} for row in rows]
     warnings = [line for line in outcome.log.splitlines() if line.startswith("WARNING")]
     assert len(warnings) == 1
     assert told in warnings[0]
@@ -515,8 +616,8 @@ def test_a_new_field_inside_an_object_stays_there(small: Company) -> None:
     fault = answer(200, {"clients": [row], "meta": META | {"total_count": 1}})
     outcome = run(api=failing(small, "/clients", fault), select=["clients"])
     assert outcome.exit_code == 0
-    assert outcome.records["clients"] == [row]
-    assert "sends the field 'billing_address.planet'" in outcome.log
+    assert as_sent(outcome, "clients") == [row]
+    assert "what the catalog does not know, in 'billing_address.planet' 1 time" in outcome.log
 
 
 # -- the end of a run -----------------------------------------------------------------------------
@@ -567,7 +668,7 @@ def test_a_signal_ends_the_run_with_the_last_safe_state(
             head += process.stdout.readline()
         process.send_signal(signum)
         output = head + process.stdout.read()
-        outcome = Run(process.wait(10), parsed(output), log_of(process))
+        outcome = Run(process.wait(PATIENCE), parsed(output), log_of(process))
     assert outcome.exit_code == code
     assert output.endswith(b"\n"), "a torn message"
     assert outcome.messages[-1]["type"] == "STATE"
@@ -578,19 +679,30 @@ def test_a_signal_ends_the_run_with_the_last_safe_state(
     assert "Traceback" not in outcome.log
 
 
+def wait_until_full(pipe: IO[bytes]) -> None:
+    """Return when a pipe that nobody reads takes nothing more."""
+    capacity = fcntl.fcntl(pipe.fileno(), fcntl.F_GETPIPE_SZ)
+    held = array("i", [0])
+    for _ in range(int(PATIENCE / 0.01)):
+        fcntl.ioctl(pipe.fileno(), termios.FIONREAD, held)
+        if held[0] > capacity - 4096:  # the rest of a page may stay empty
+            return
+        time.sleep(0.01)
+    pytest.fail(f"the pipe holds {held[0]} of {capacity} bytes")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much a pipe holds")
 def test_a_signal_does_not_tear_a_message_when_the_pipe_is_full() -> None:
     settings = {"environment": "demo"}
     with start_process(settings, catalog=catalog_of(["transactions"])) as process:
         assert process.stdout
-        os.set_blocking(process.stdout.fileno(), False)
-        time.sleep(1.5)  # the pipe holds 64 KiB, so the tap is stuck in the middle of a block
+        # The tap is stuck in the middle of a block as soon as the pipe holds no more.
+        wait_until_full(process.stdout)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
-        os.set_blocking(process.stdout.fileno(), True)
         output = process.stdout.read()
-        assert process.wait(10) == 143
+        assert process.wait(PATIENCE) == 143
     assert output.endswith(b"\n")
     assert parsed(output)[-1]["type"] == "STATE"
 
@@ -601,7 +713,7 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
         assert process.stdout
         process.stdout.readline()
         process.stdout.close()
-        code = process.wait(10)
+        code = process.wait(PATIENCE)
         log = log_of(process)
     assert "Traceback" not in log
     assert "Exception ignored" not in log
@@ -611,19 +723,29 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
-def test_a_full_disk_is_told() -> None:
-    arguments = [str(COMMAND), "--config", '{"environment": "demo"}']
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("options", [(), ("--discover",), ("--about", "--format=json")])
+def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:
+    arguments = [str(COMMAND), "--config", '{"environment": "demo"}', *options]
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(
-            arguments, stdout=full, stderr=subprocess.PIPE, timeout=20, check=False
+            arguments,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
         )
     log = ended.stderr.decode()
     assert ended.returncode == 1
-    assert re.search(r"This machine refused something \(.*\): No space left on device$", log)
+    assert log.splitlines()[-1].endswith(
+        "This machine refused something (standard output): No space left on device"
+    )
     assert "Traceback" not in log
+    assert "Exception ignored" not in log
 
 
-def test_a_bug_ends_in_a_sentence_that_tells_where_and_leaves_the_state(
+def test_a_bug_costs_its_stream_and_a_sentence_that_tells_where(
     small: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -631,10 +753,12 @@ def test_a_bug_ends_in_a_sentence_that_tells_where_and_leaves_the_state(
 
     monkeypatch.setattr("tap_qonto.streams.organization.Teams.rows", broken)
     api = Api(small, authorization=KEY)
-    outcome = run(api=api, select=["sepa_transfers", "teams"])
+    outcome = run(api=api, select=["sepa_transfers", "teams", "cards"])
     assert outcome.exit_code == 1
     (sentence,) = errors(outcome)
-    assert re.match(r"Internal error: KeyError in \w+\.py, line \d+\. This is a bug", sentence)
+    assert outcome.records["cards"], "a stream that is read after it"
+    told = r"teams: Internal error: KeyError in \w+\.py, line \d+\. This is a bug"
+    assert re.match(told, sentence)
     assert "Camille" not in outcome.log
     assert "Traceback" not in outcome.log
     assert outcome.bookmark("sepa_transfers")
@@ -688,7 +812,21 @@ def test_a_state_that_cannot_be_used_is_refused_in_one_sentence(
     assert not outcome.requests
 
 
+def replicated(**root: str) -> Row:
+    """Return a catalog of labels with something said about the stream as a whole."""
+    catalog = catalog_of(["labels"])
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if stream["stream"] == "labels" and not entry["breadcrumb"]:
+                entry["metadata"] |= {name.replace("_", "-"): value for name, value in root.items()}
+    return catalog
+
+
 CATALOGS: dict[str, tuple[Any, str]] = {
+    "a log that nobody has": (
+        replicated(forced_replication_method="LOG_BASED"),
+        "The catalog's entry of labels asks for a replication method",
+    ),
     "a list": ([], "The file given to --catalog is no JSON object"),
     "no streams": ({"version": 1}, "The catalog has no list 'streams'"),
     "a text for a stream": ({"streams": ["labels"]}, "The catalog has no list 'streams'"),
@@ -759,7 +897,7 @@ def test_a_catalog_of_an_older_version_is_used_as_it_is(small: Company) -> None:
     assert outcome.exit_code == 0
     assert outcome.records.keys() == {"labels", "sepa_transfers"}
     assert set(outcome.records["labels"][0]) == {"id", "name"}
-    assert "sends the field 'parent_id', which the catalog does not know" in outcome.log
+    assert "what the catalog does not know, in 'parent_id' " in outcome.log
     assert outcome.bookmark("sepa_transfers"), "a stream without its key is read whole every time"
 
 

@@ -24,7 +24,7 @@ from tap_qonto.settings import problems
 from tap_qonto.tap import TapQonto
 from tests.kit import faults
 from tests.kit.faults import Faults, answer
-from tests.kit.runner import catalog_of, log_of, run, run_process, start_process
+from tests.kit.runner import PATIENCE, catalog_of, log_of, run, run_process, start_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -158,7 +158,7 @@ def test_what_a_tap_tells_about_itself_holds_no_secret(options: list[str]) -> No
     with start_process(settings, env=EVERYTHING, options=options) as process:
         assert process.stdout
         output = process.stdout.read().decode()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
         log = log_of(process)
     assert "secret_key" in output or "streams" in output
     assert_clean(output, log)
@@ -170,7 +170,7 @@ def test_no_process_carries_a_secret_in_its_arguments(world: Company) -> None:
     with DemoServer(api) as server:
         settings = key_settings(server)
         with start_process(settings, catalog=catalog_of(["labels"])) as process:
-            until = time.monotonic() + 10
+            until = time.monotonic() + PATIENCE
             while not server.requests and time.monotonic() < until:
                 time.sleep(0.02)
             assert process.poll() is None
@@ -320,7 +320,7 @@ def test_a_host_with_a_certificate_of_its_own_gets_no_credentials(
         ],
         check=True,
         capture_output=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
@@ -215,9 +215,6 @@ def instead(**changes: str) -> Decision:
 
 
 DENIALS: dict[str, tuple[Decision, tuple[str, ...]]] = {
-    "another state": (instead(state="forged"), ("state",)),
-    "a state that is not ASCII": (instead(state="é"), ("state",)),
-    "no state": (lambda granted: {"code": granted["code"]}, ("state",)),
     "denied": (instead(error="access_denied", code=""), ("denied",)),
     "a scope too many": (instead(error="invalid_scope", code=""), ("invalid_scope", "--scope")),
     "no code": (instead(code=""), ("no code",)),
@@ -265,6 +262,29 @@ def test_a_login_that_nobody_answers_ends(person: Person) -> None:
     assert person.log_in("--no-browser", "--timeout", "0.1") == 1
     assert "Nobody granted access" in person.said
     assert person.server.authorize_url in person.said
+
+
+FOREIGN = {"another": "forged", "not ASCII": "é", "none": ""}
+
+
+@pytest.mark.parametrize("state", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("answer", [{"code": "forged"}, {"error": "access_denied"}], ids=str)
+def test_an_answer_with_a_wrong_state_is_told_so_and_the_right_one_is_waited_for(
+    person: Person, monkeypatch: pytest.MonkeyPatch, state: str, answer: dict[str, str]
+) -> None:
+    pages: list[str] = []
+
+    def browse(url: str) -> bool:
+        redirect = dict(parse_qsl(urlsplit(url).query))["redirect_uri"]
+        with pytest.raises(urllib.request.HTTPError, match="400") as refused:
+            person.browse(f"{redirect}?{urlencode({**answer, 'state': state})}")
+        pages.append(refused.value.read().decode())
+        return person.browse(url)
+
+    monkeypatch.setattr("webbrowser.open", browse)
+    assert person.log_in() == 0
+    assert sent(person.tap()) == f"Bearer {person.server.newest}"
+    assert "does not belong to the login that is waiting" in pages[0]
 
 
 def test_other_requests_to_the_redirect_do_not_end_the_login(

@@ -1048,4 +1048,4 @@ def test_the_command_prints_its_url_and_ends_on_a_signal(end: signal.Signals) ->
             assert client.get(f"{url}/labels").status_code == 401
             assert client.get(f"{url}/labels", headers={"Authorization": "acme:k"}).ok
         process.send_signal(end)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=120) == 0

@@ -113,6 +113,33 @@ def free_port() -> int:
 
 
 @contextmanager
+def raw_answers(*answers: bytes) -> Iterator[str]:
+    """Serve a host that answers with these bytes, one per connection, then closes; gives its URL.
+
+    The last answer is repeated.
+    """
+    waiting = deque(answers)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with suppress(OSError), connection:
+                    connection.recv(65_536)
+                    connection.sendall(waiting.popleft() if len(waiting) > 1 else waiting[0])
+
+    with listening() as server:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/v2"
+        finally:
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+@contextmanager
 def endless_headers() -> Iterator[str]:
     """Serve a host that sends a byte of its headers every 20 ms, for ever; gives its base URL."""
     done = threading.Event()

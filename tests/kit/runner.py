@@ -40,7 +40,7 @@ COMMAND: Final = Path(sys.executable).with_name("tap-qonto")
 _UNLIMITED: Final = 1_000
 """Times Qonto's rate limit: no test but those of the limit itself waits for it."""
 
-_PATIENCE: Final = 20.0
+PATIENCE: Final = 120.0
 """Seconds to wait for threads or a process that should have ended."""
 
 _BACKGROUND: Final = ("qonto", "document", "waiting")
@@ -218,7 +218,7 @@ def run(
             exit_code = end.code if isinstance(end.code, int) else 1
         for thread in threading.enumerate():
             if thread not in threads and thread.name.startswith(_BACKGROUND):
-                thread.join(_PATIENCE)
+                thread.join(PATIENCE)
                 assert not thread.is_alive(), f"the run left the thread {thread.name} behind"
         requests = list(server.requests) if server else []
     return Run(exit_code, parsed(seen.output.getvalue()), seen.log.getvalue(), requests)
@@ -322,7 +322,7 @@ def run_process(
     with start_process(config, state=state, catalog=catalog, env=env, options=options) as process:
         assert process.stdout
         output = process.stdout.read()
-        return Run(process.wait(_PATIENCE), parsed(output), log_of(process))
+        return Run(process.wait(PATIENCE), parsed(output), log_of(process))
 
 
 def log_of(process: subprocess.Popen[bytes]) -> str:

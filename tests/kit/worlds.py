@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from random import Random
 
-    from tap_qonto.reading.window import Bounds
+    from tap_qonto.reading.block import Bounds
 
 Row = dict[str, Any]
 

@@ -99,7 +99,7 @@ def test_columns_have_the_types_that_their_values_have(
     )
     assert {kinds[name] for name in ("created_at", "updated_at", "settled_at")} == {"TIMESTAMP"}
     assert kinds["amount"] == "DOUBLE"
-    assert kinds["amount_cents"] == "HUGEINT"
+    assert kinds["amount_cents"] == "BIGINT"
     assert kinds["attachment_required"] == "BOOLEAN"
     assert kinds["vat_details"] == kinds["labels"] == "JSON"
 

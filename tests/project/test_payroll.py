@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PAGE = "docs/writing.md"
+PAGE = "README.md"
 ROWS = [
     json.loads(line)
     for line in (ROOT / "examples" / "payroll.jsonl").read_text(encoding="utf-8").splitlines()

@@ -223,12 +223,13 @@ def test_no_plugin_needs_meltano_hub(meltano: dict[str, Any]) -> None:
     project = meltano["project"]
     assert "version" not in project
     for plugins in project["plugins"].values():
-        named = {plugin["name"]: plugin for plugin in plugins}
         for plugin in plugins:
-            whole = {**named.get(plugin.get("inherit_from"), {}), **plugin}
-            assert {"namespace", "pip_url", "settings"} <= whole.keys(), plugin["name"]
-            for name in whole.get("config", {}):
-                assert name in {setting["name"] for setting in whole["settings"]}
+            assert {"namespace", "pip_url"} <= plugin.keys(), plugin["name"]
+            heir = next(
+                (one for one in plugins if one["name"] == plugin.get("inherit_from")), plugin
+            )
+            for name in plugin.get("config", {}):
+                assert name in {setting["name"] for setting in heir["settings"]}
 
 
 # .env.example
@@ -303,7 +304,11 @@ def streams_section(streams: list[QontoStream]) -> Iterator[str]:
                 ", ".join(f"`{key}`" for key in stream.primary_keys),
                 f"incremental, `{stream.replication_key}`" if stream.replication_key else "full",
                 f"`{stream.scope}`",
-                "OAuth" if stream.oauth_only else "API key or OAuth",
+                "OAuth"
+                if stream.oauth_only
+                else "OAuth; an API key may be refused"
+                if stream.key_may_fail
+                else "API key or OAuth",
                 "yes" if stream.selected_by_default else "no",
             )
             for stream in streams

@@ -49,6 +49,19 @@ REFUSED: dict[str, tuple[Row, str]] = {
     "a negative lookback": ({**KEYS, "lookback_seconds": -1}, "lookback_seconds"),
     "no time": ({**KEYS, "request_timeout": 0}, "request_timeout"),
     "no rate": ({**KEYS, "rate_limit_share": 0}, "rate_limit_share"),
+    "half a request": ({**KEYS, "concurrency": 7.5}, "Set concurrency to an integer"),
+    "a lookback of ages": ({**KEYS, "lookback_seconds": 10**15}, "of at most 1000000000"),
+    "endless patience": ({**KEYS, "request_timeout": 1e300}, "of at most 86400"),
+    "an endless rate": ({**KEYS, "rate_limit_share": "1e300"}, "of at most 1000"),
+    "a line break in a header": (
+        {**KEYS, "user_agent": f"{PLANTED}\r\nX: y"}, "Set user_agent to one line",
+    ),
+    "letters that no header has": ({**KEYS, "user_agent": "Büro €"}, "Set user_agent to one line"),
+    "a line break in an ID": ({**KEYS, "organization_id": "a\nb"}, "Set organization_id to one"),
+    "a start to come": ({**KEYS, "start_date": "2999-01-01"}, "Set start_date to a date that has"),
+    "a misspelt status": (
+        {**KEYS, "transaction_statuses": ["completed", PLANTED]}, "transaction_statuses to some of",
+    ),
     "text for a flag": ({**KEYS, "include_external_accounts": PLANTED}, "to a boolean"),
 }  # fmt: skip
 
@@ -75,6 +88,8 @@ def test_is_refused_before_the_first_request(server: DemoServer, case: str) -> N
         {"start_date": "2024-01-01T00:00:00Z"},
         {"start_date": "2024-01-01T02:00:00.5+02:00"},
         {"user_agent": "Books/1.0", "request_timeout": 2.5},
+        {"concurrency": 8.0, "lookback_seconds": 600.0, "attachments_max_bytes": 5e7},
+        {"concurrency": "8.0", "transaction_statuses": ["reversed", "completed"]},
         {"bank_account_ids": None, "start_date": "", "staging_token": ""},
         {"environment": "sandbox", "staging_token": "anything"},
     ],
@@ -114,6 +129,26 @@ def test_the_demo_needs_neither_credentials_nor_a_network(monkeypatch: pytest.Mo
     done = run({"environment": "demo"}, select=["labels", "sepa_transfers"])
     assert done.exit_code == 0, done.log
     assert done.records["sepa_transfers"]
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"login": PLANTED, "secret_key": PLANTED},
+        {"client_id": PLANTED},
+        {"access_token": PLANTED},
+        {"refresh_token": PLANTED},
+    ],
+    ids=lambda credentials: next(iter(credentials)),
+)
+def test_credentials_beside_the_demo_end_the_run_with_one_sentence(credentials: Row) -> None:
+    done = run({**credentials, "environment": "demo"}, select=["labels"])
+    assert done.exit_code == 1
+    assert not done.messages
+    [sentence] = [line for line in done.log.splitlines() if line.startswith("ERROR")]
+    assert f"there are credentials ({', '.join(credentials)})" in sentence
+    assert "--environment=prod" in sentence
+    assert PLANTED not in done.log
 
 
 def test_a_demo_organization_is_another_company() -> None:

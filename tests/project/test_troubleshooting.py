@@ -67,7 +67,7 @@ CAUSES: dict[str, Callable[[Path, DemoServer], str]] = {
     "answered 401 unauthorized": wrong_key,
     "skipped, because": oauth_only,
     "There is no refresh token": lost_token_store,
-    "metadata_only": no_attachments_path,
+    "listed, not downloaded": no_attachments_path,
     "Could not set lock on file": open_elsewhere,
 }
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tap_qonto.demo import Api, Company
 from tap_qonto.tap import TapQonto
-from tests.kit.runner import catalog_of, run, run_process, start_process
-
-if TYPE_CHECKING:
-    from tap_qonto.demo import Api
+from tests.kit.runner import KEY, PATIENCE, catalog_of, run, run_process, start_process
 
 STORED = Path(__file__).with_name("catalog.json")
 
@@ -126,7 +124,7 @@ def test_the_command_discovers_the_same_catalog_whatever_is_configured(config: R
     with start_process(config, options=["--discover"]) as process:
         assert process.stdout
         assert json.load(process.stdout) == json.loads(STORED.read_text(encoding="utf-8"))
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("form", [[], ["--format=json"], ["--format=markdown"]], ids=str)
@@ -134,7 +132,7 @@ def test_the_command_describes_itself(form: list[str]) -> None:
     with start_process(None, options=["--about", *form]) as process:
         assert process.stdout
         text = process.stdout.read().decode()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     for name in TapQonto.config_jsonschema["properties"]:
         assert name in text
 
@@ -151,3 +149,50 @@ def test_the_configuration_may_stand_on_the_command_line() -> None:
     done = run_process(None, catalog=catalog_of(["sepa_transfers"]), options=inline)
     assert done.exit_code == 0
     assert all(row["updated_at"] >= "2026-10-01" for row in done.records["sepa_transfers"])
+
+
+@pytest.mark.parametrize("inclusion", [True, False], ids=["discovered", "written by hand"])
+@pytest.mark.parametrize("stream", ["transactions", "sepa_transfers", "beneficiaries", "clients"])
+def test_a_bookmark_moves_although_its_column_is_deselected(
+    api: Api, company: Company, stream: str, inclusion: bool
+) -> None:
+    catalog = catalog_of([stream], without={stream: ["updated_at"]})
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if not inclusion:
+                item["metadata"].pop("inclusion", None)
+    done = run(api=api, catalog=catalog)
+    assert done.exit_code == 0
+    usual = run(api=Api(company, authorization=KEY), select=[stream])
+    assert done.state == usual.state
+    assert len(done.records[stream]) == len(usual.records[stream])
+
+
+@pytest.mark.parametrize(
+    "maps", [{"beneficiaries": "__NULL__"}, {"beneficiaries": None}, {"__else__": "__NULL__"}]
+)
+def test_a_stream_that_is_mapped_to_nothing_is_not_read_and_its_bookmark_stays(
+    api: Api, maps: dict[str, Any]
+) -> None:
+    maps = {**maps, "labels": {"id": "id", "name": "name"}}
+    before = {
+        "bookmarks": {
+            "beneficiaries": {
+                "replication_key": "updated_at",
+                "replication_key_value": "2024-01-01T00:00:00Z",
+            }
+        }
+    }
+    done = run({"stream_maps": maps}, api=api, state=before, select=["labels", "beneficiaries"])
+    assert done.exit_code == 0, done.log
+    assert done.records.keys() == {"labels"}
+    assert not done.asked("/sepa/beneficiaries")
+    assert done.state["bookmarks"]["beneficiaries"] == before["bookmarks"]["beneficiaries"]
+
+
+def test_what_belongs_to_rows_that_are_mapped_to_nothing_is_not_read_either(api: Api) -> None:
+    maps = {"statements": "__NULL__"}
+    done = run({"stream_maps": maps}, api=api, select=["statements", "statement_files", "labels"])
+    assert done.exit_code == 0, done.log
+    assert done.records.keys() == {"labels"}
+    assert not done.asked("/statements")

@@ -105,7 +105,7 @@ def test_a_read_that_breaks_off_leaves_no_bookmark_beyond_what_was_missed(
     api.before += [disordered(big, stream), answer(500)]
     broken = run(select=[stream], api=api)
     assert broken.exit_code == 1
-    assert len(broken.records[stream]) >= 40, "rows were written before the disorder showed"
+    assert len(broken.records[stream]) >= 20, "rows were written before the disorder showed"
     assert "replication_key_value" not in broken.state["bookmarks"].get(stream, {})
 
 
@@ -118,7 +118,7 @@ def test_a_target_is_told_of_the_bookmark_that_was_taken_back_before_it_gets_mor
     done = run(select=[stream], api=api)
     assert ids(done, stream) == {row["id"] for row in big.rows(stream)}
     places = [n for n, message in enumerate(done.messages) if message["type"] == "RECORD"]
-    between = done.messages[places[39] + 1 : places[40]]
+    between = done.messages[places[19] + 1 : places[20]]
     assert [message["type"] for message in between] == ["STATE"]
     bookmark = between[0]["value"]["bookmarks"].get(stream, {})
     assert "replication_key_value" not in bookmark

@@ -233,14 +233,14 @@ def test_a_list_without_a_filter_is_read_down_to_the_bookmark_only(
     api = Api(world, clock=clock, page_limit=2)
     earlier = read(api, stream)
     first = len(earlier.asked(STREAMS[stream]))
-    assert first == -(-world.total(stream) // 2)
+    assert first == 2 * -(-world.total(stream) // 2), "two readings"
     [row, *_] = world.rows(stream)
     clock.advance(3_600)
     world.change(stream, row["id"])
     clock.advance(60)
     later = read(api, stream, state=earlier.state)
     assert row["id"] in {found["id"] for found in later.records[stream]}
-    assert len(later.asked(STREAMS[stream])) <= 3
+    assert len(later.asked(STREAMS[stream])) <= 2 * 3
 
 
 @pytest.mark.parametrize("stream", ["transactions", "client_invoices", "beneficiaries"])

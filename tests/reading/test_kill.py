@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.demo import Api, Company, DemoServer
-from tests.kit.runner import KEY, catalog_of, config_for, log_of, parsed, run_process, start_process
+from tests.kit.runner import (
+    KEY,
+    PATIENCE,
+    catalog_of,
+    config_for,
+    log_of,
+    parsed,
+    run_process,
+    start_process,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +56,7 @@ def interrupt(server: DemoServer, states: int, number: signal.Signals) -> tuple[
                     break
         process.send_signal(number)
         output += process.stdout.read()
-        return process.wait(20), output, log_of(process)
+        return process.wait(PATIENCE), output, log_of(process)
 
 
 def last_state(messages: list[Row]) -> Row:

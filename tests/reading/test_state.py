@@ -8,7 +8,7 @@ import pytest
 
 from tap_qonto.api.instants import uniform
 from tap_qonto.demo import Api, Company
-from tests.kit.runner import catalog_of, run
+from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
     from tests.kit.runner import Run
@@ -140,3 +140,23 @@ def instants(schema: Row, value: Any) -> list[str]:
     if isinstance(value, list):
         return [found for inner in value for found in instants(schema.get("items", {}), inner)]
     return []
+
+
+def test_an_account_that_the_state_names_twice_goes_on_from_the_earlier_bookmark(
+    company: Company, api: Api
+) -> None:
+    done = run(api=api, select=["transactions"])
+    state, usual = done.state, done.bookmarks("transactions")
+    (first, *_) = partitions = state["bookmarks"]["transactions"]["partitions"]
+    mine = [
+        row
+        for row in done.records["transactions"]
+        if row["bank_account_id"] == first["context"]["bank_account_id"]
+    ]
+    partitions.append({**first, "replication_key_value": mine[0]["updated_at"]})
+    again = run(api=Api(company, authorization=KEY), state=state, select=["transactions"])
+    assert again.exit_code == 0
+    assert {row["id"] for row in mine} <= {row["id"] for row in again.records["transactions"]}
+    assert again.bookmarks("transactions") == usual
+    assert len(again.state["bookmarks"]["transactions"]["partitions"]) == len(partitions) - 1
+    assert "names 1 partition(s) more than once" in again.log

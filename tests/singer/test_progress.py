@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.demo import Api, Company
-from tap_qonto.machine import Machine
 from tap_qonto.singer.progress import Progress
-from tests.kit.runner import run, run_process
+from tests.kit.runner import KEY, run, run_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.kit.runner import Run
 
@@ -26,19 +26,8 @@ ON_THE_WAY = re.compile(
 DONE = re.compile(r"^INFO tap-qonto (\w+): ([\d,]+) rows? in \d+\.\d s$", re.MULTILINE)
 
 
-class Time:
-    """A clock that moves by a fixed step whenever somebody looks at it."""
-
-    def __init__(self, step: float) -> None:
-        self.now = 1_000.0
-        self._step = step
-
-    def monotonic(self) -> float:
-        self.now += self._step
-        return self.now
-
-
-def test_there_is_one_line_per_stream_when_it_is_done() -> None:
+def test_there_is_one_line_per_stream_when_it_is_done(on_machine: Callable[..., None]) -> None:
+    on_machine(stopwatch=lambda: 0.0)
     company = Company(transactions=900)
     streams = ["transactions", "labels", "organization", "subscription"]
     done = run(api=Api(company), select=streams)
@@ -71,16 +60,16 @@ def test_the_total_is_what_the_answers_promised(
     assert [rows for rows, *_ in lines] == sorted(rows for rows, *_ in lines)
 
 
-def test_the_total_of_transactions_grows_account_by_account_to_the_promise(
+def test_the_total_of_transactions_is_told_when_every_account_has_told_its_own(
     on_machine: Callable[..., None],
 ) -> None:
     on_machine(report_every=0.0)
     company = Company(transactions=900)
-    _, lines = on_the_way("transactions", api=Api(company))
-    totals = [total for _, total, _ in lines]
-    assert totals == sorted(totals)
-    assert totals[-1] <= company.total("transactions")
+    done, lines = on_the_way("transactions", api=Api(company))
+    totals = {total for _, total, _ in lines}
+    assert totals == {company.total("transactions")}, "a total that grows is none"
     assert all(rows <= total for rows, total, _ in lines)
+    assert " rows, " in done.log.split(" of ")[0], "until then the rows alone are counted"
 
 
 @pytest.mark.parametrize("count", ["capped", "true"])
@@ -93,7 +82,7 @@ def test_a_list_beyond_the_ceiling_is_never_said_to_be_done_before_it_is(
     done = run(api=Api(company, ceiling=110, count=count, page_limit=30), select=["sepa_transfers"])
     assert DONE.findall(done.log) == [("sepa_transfers", str(total))]
     lines = [line for line in done.log.splitlines() if " rows/s" in line]
-    assert len(lines) == total // 64
+    assert lines
     for line in lines:
         if said := ON_THE_WAY.search(line):
             assert int(said[3]) >= total, "what is left is said only when it is known"
@@ -101,24 +90,76 @@ def test_a_list_beyond_the_ceiling_is_never_said_to_be_done_before_it_is(
             assert " of " not in line
 
 
-@pytest.mark.parametrize("seconds", [4.0, 12.0, 61.0])
-def test_no_stream_speaks_more_often_than_every_few_seconds(
-    caplog: pytest.LogCaptureFixture, seconds: float
+@pytest.mark.parametrize(("seconds", "lines"), [(0.5, 0), (4.0, 1), (13.0, 3), (63.0, 13)])
+def test_a_stream_speaks_after_a_second_and_then_every_few_seconds(
+    caplog: pytest.LogCaptureFixture, seconds: float, lines: int
 ) -> None:
     rows = 64_000
-    time = Time(step=seconds / (rows / 64))
-    progress = Progress("transactions", quiet=False, stopwatch=time.monotonic)
+    passed = [0.0]
+    progress = Progress("transactions", quiet=False, stopwatch=lambda: passed[0])
     progress.expect("everything", rows)
     with caplog.at_level(logging.INFO, "tap-qonto"):
         for _ in range(rows):
+            passed[0] += seconds / rows
             progress.increment()
-    assert len(caplog.messages) == seconds // Machine.report_every
+    assert len(caplog.messages) == lines
     for message in caplog.messages:
         left = re.search(r"([\d,]+) of 64,000 rows .*, ([\d,]+) rows/s, ([\d,]+) s left", message)
         assert left
         count, rate, remaining = (int(number.replace(",", "")) for number in left.groups())
         assert rate == pytest.approx(rows / seconds, rel=0.05)
         assert remaining == pytest.approx((rows - count) / rate, abs=1)
+
+
+def test_a_slow_stream_speaks_too(caplog: pytest.LogCaptureFixture) -> None:
+    passed = [0.0]
+    progress = Progress("transactions", quiet=False, stopwatch=lambda: passed[0])
+    with caplog.at_level(logging.INFO, "tap-qonto"):
+        for _ in range(10):
+            passed[0] += 0.7  # whose documents take their time
+            progress.increment()
+    assert caplog.messages == ["transactions: 2 rows, 1 rows/s", "transactions: 10 rows, 1 rows/s"]
+
+
+# The last line
+
+
+def closing(outcome: Run) -> str:
+    """Return the line that says what a run brought."""
+    [line] = re.findall(r"^INFO tap-qonto (\d+ tables?, .*) s$", outcome.log, re.MULTILINE)
+    return str(line).rsplit(",", 1)[0]
+
+
+def test_a_run_says_at_its_end_what_it_brought(tmp_path: Path) -> None:
+    api = Api(Company(transactions=300), authorization=KEY)
+    settings = {"attachments_path": str(tmp_path)}
+    streams = ["labels", "statements", "statement_files", "terminals"]
+    outcome = run(settings, api=api, select=streams)
+    labels, files = len(outcome.records["labels"]), len(outcome.records["statement_files"])
+    rows = labels + 2 * files
+    # Terminals are refused to an API key.
+    assert closing(outcome) == f"3 tables, {rows} rows, {files} documents"
+    again = run(settings, api=api, select=streams)
+    assert closing(again) == f"3 tables, {rows} rows, {files} documents ({files} unchanged)"
+    listed = run(api=api, select=streams)
+    assert closing(listed) == f"3 tables, {rows} rows, {files} documents ({files} metadata only)"
+    assert closing(run(api=api, select=["organization"])) == "1 table, 1 row"
+
+
+def test_the_log_of_a_run_has_a_line_per_table_and_one_more(
+    on_machine: Callable[..., None],
+) -> None:
+    on_machine(stopwatch=lambda: 0.0)
+    outcome = run(api=Api(Company(transactions=300)))
+    lines = [line for line in outcome.log.splitlines() if "does not know the status" not in line]
+    assert len(lines) == len(outcome.schemas) + 1 == 29
+
+
+def test_a_made_up_company_is_called_that_at_the_end() -> None:
+    outcome = run({"environment": "demo"}, select=["labels"])
+    assert "This company is made up" in outcome.log.splitlines()[-1]
+    real = run(api=Api(Company(transactions=60)), select=["labels"])
+    assert "made up" not in real.log
 
 
 def test_standard_output_holds_messages_and_the_log_everything_else() -> None:

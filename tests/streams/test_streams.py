@@ -16,6 +16,7 @@ from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tap_qonto.demo import Request
     from tests.kit.runner import Run
@@ -103,11 +104,24 @@ def row_key(world: Company, row: Row) -> Callable[[str], Any]:
 @pytest.mark.parametrize("stream", sorted(set(COLLECTIONS) - UNPAGED - WITHOUT_META))
 def test_a_stream_crosses_two_page_borders(all_of_it: Run, stream: str) -> None:
     asked = [query for query in all_of_it.requests if PATHS.get(stream, stream) in query.path]
-    if stream == "requests":  # read by value: the first page again and again, each from further on
-        assert len({dict(request.query)["created_at_from"] for request in asked[1:]}) >= 3
+    if stream in BY_VALUE:  # the first page again and again, each from further on
+        name = BY_VALUE[stream]
+        assert {dict(request.query)["page"] for request in asked} == {"1"}
+        assert len({dict(request.query).get(name) for request in asked}) >= 3
     else:
         assert max(int(dict(request.query)["page"]) for request in asked) >= 3
 
+
+BY_VALUE = {
+    "client_invoices": "filter[created_at_from]",
+    "clients": "filter[updated_at_from]",
+    "credit_notes": "filter[created_at_from]",
+    "quotes": "filter[created_at_from]",
+    "requests": "created_at_from",
+    "sepa_transfers": "updated_at_from",
+    "supplier_invoices": "filter[updated_at_from]",
+}
+"""Streams that are read by value, and the filter that says from where on."""
 
 PATHS = {
     "sepa_transfers": "/sepa/transfers",
@@ -264,9 +278,8 @@ def test_an_unknown_account_is_named_before_any_row_is_read(world: Company) -> N
 def test_a_start_before_2017_is_clamped(world: Company, start: str) -> None:
     done = run({"start_date": start}, api=Api(world), select=["transactions"])
     assert len(rows(done, "transactions")) == world.total("transactions")
-    assert {query["updated_at_from"] for query in done.asked("/transactions")} == {
-        "2017-01-01T00:00:00Z"
-    }
+    starts = [query["updated_at_from"] for query in done.asked("/transactions")]
+    assert starts[0] == min(starts) == "2017-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -402,7 +415,7 @@ def test_a_new_field_and_a_new_enum_value_get_through(api: Api) -> None:
     done = run(api=api, select=["cards"])
     assert first(done, "cards")["status"] == "melted"
     assert first(done, "cards")["additional_properties"] == {"shape": {"corners": 4}}
-    assert done.log.count("the field 'shape'") == 1
+    assert done.log.count("'shape' ") == 1
 
 
 def test_a_link_that_opens_a_document_is_dropped_from_every_new_field(api: Api) -> None:
@@ -617,3 +630,72 @@ def test_the_sandbox_wants_its_token_and_a_page_to_sign_in_is_no_data(
 def nothing_waits(slept: list[float]) -> list[float]:
     """No test here is about waiting before another attempt."""
     return slept
+
+
+def test_fields_that_live_answers_have_get_columns_of_their_own(api: Api) -> None:
+    def add(row: Row) -> None:
+        row["card_id"] = "card-1"
+        row["direct_debit"] = {"unique_mandate_reference": "UMR-1"}
+        row["direct_debit_collection"] = {"unique_mandate_reference": "UMR-2"}
+
+    alter_rows(api, "/transactions", add)
+    done = run(api=api, select=["transactions"])
+    row = first(done, "transactions")
+    assert row["card_id"] == "card-1"
+    assert row["direct_debit"] == {"unique_mandate_reference": "UMR-1"}
+    assert row["direct_debit_collection"] == {"unique_mandate_reference": "UMR-2"}
+    assert "the catalog does not know" not in done.log
+    (schema, *_) = done.schemas["transactions"]
+    columns = schema["schema"]["properties"]
+    assert "card_id" in columns
+    for name in ("direct_debit", "direct_debit_collection"):
+        assert "unique_mandate_reference" in columns[name]["properties"]
+
+
+def test_a_completed_direct_debit_says_when(company: Company) -> None:
+    api = Api(company)
+    alter_rows(
+        api,
+        "/sepa/direct_debit_collections",
+        lambda row: row.update(completed_at="2026-01-02T03:04:05Z"),
+    )
+    done = run(api=api, select=["direct_debit_collections"])
+    row = first(done, "direct_debit_collections")
+    assert row["completed_at"] == "2026-01-02T03:04:05.000000Z"
+    assert "the catalog does not know" not in done.log
+
+
+def test_a_signed_copy_has_its_name_type_and_size_and_no_link(api: Api, tmp_path: Path) -> None:
+    settings = {"attachments_path": str(tmp_path), "probative_attachments": True}
+    done = run(settings, api=api, select=["transactions", "transaction_attachments"])
+    assert done.exit_code == 0, done.log
+    signed = [
+        row["probative_attachment"]
+        for row in done.records["transaction_attachments"]
+        if row.get("probative_path")
+    ]
+    assert signed
+    for copy in signed:
+        assert set(copy) == {"status", "file_name", "file_content_type", "file_size"}
+        assert copy["file_content_type"] == "application/pdf"
+        assert type(copy["file_size"]) is int
+
+
+def test_every_row_says_whose_it_is(api: Api, company: Company) -> None:
+    done = run(api=api)
+    [organization] = done.records["organization"]
+    for stream, rows in done.records.items():
+        assert {row["organization_id"] for row in rows} == {organization["id"]}, stream
+    assert company.total("organization") == 1
+    assert sum(request.path == "/v2/organization" for request in done.requests) == 1
+
+
+def test_a_table_begins_with_its_key_and_its_integers_have_64_bits(api: Api) -> None:
+    for stream, [message] in run(api=api).schemas.items():
+        columns = message["schema"]["properties"]
+        keys = message["key_properties"]
+        assert list(columns)[: len(keys)] == keys, stream
+        assert list(columns)[-1] == "additional_properties", stream
+        for name, column in columns.items():
+            if "integer" in column["type"]:
+                assert (column["minimum"], column["maximum"]) == (-(2**63), 2**63 - 1), name

@@ -161,6 +161,7 @@ def direct_debit_collections(company: Facts) -> Iterator[Row]:
             "collection_date": day(moment),
             "status": status,
             "status_reason": reason,
+            "completed_at": iso(settled.moment) if settled else None,
             "unique_mandate_reference": _mandate_reference(subscription),
             "reference": f"Abonnement {subscription + 1}",
         }

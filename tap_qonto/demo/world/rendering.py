@@ -168,6 +168,7 @@ class Renderer:
             "label_ids": [label["id"] for label in labels],
             "attachment_lost": card and word % 53 == 0,
             "attachment_required": card,
+            "card_id": self._formula.uuid("card", word % 24) if card else None,
             "card_last_digits": f"{1000 + word % 24 * 311:04d}" if card else None,
             "category": move.category,
             "cashflow_category": category,
@@ -232,7 +233,14 @@ def _subject(block: str, word: int, fields: Mapping[str, Any]) -> Row:
         }
     if block == "direct_debit_hold":
         return {"guarding_rate": "0.1"}
-    return counterparty(fields.get("counterparty") or _stranger(word % 400))
+    other = counterparty(fields.get("counterparty") or _stranger(word % 400))
+    if block in _BY_MANDATE:
+        other["unique_mandate_reference"] = fields.get("reference") or f"RUM-{word % 400:05d}"
+    return other
+
+
+_BY_MANDATE = ("direct_debit", "direct_debit_collection")
+"""Subjects that say by which mandate the money moved."""
 
 
 def counterparty(iban: str) -> Row:

@@ -1,0 +1,76 @@
+"""Reading rows once more that earlier runs have read and written, for their documents only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+from tap_qonto.api.instants import uniform
+from tap_qonto.singer.sdk import SdkStream
+from tap_qonto.singer.states import part_of
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers import types
+
+    from tap_qonto.api.pages import Row
+    from tap_qonto.singer.sdk import SdkTap
+
+
+class ReadAgain(SdkStream):
+    """A stream whose rows can be read a second time, with bookmarks that are kept elsewhere.
+
+    Whoever reads them so is a *walker*: a second object of the same class, whose rows nobody
+    writes, and which remembers in a part of another stream's state how far it has come.
+    """
+
+    partition_keys: ClassVar[tuple[str, ...]] = ()
+    """Columns that the rows of one partition share, if there are several."""
+
+    def __init__(self, tap: SdkTap, schema: dict[str, Any]) -> None:
+        super().__init__(tap, schema)
+        self._walk: dict[str, Any] | None = None
+
+    @property
+    def is_walker(self) -> bool:
+        """Whether rows are read once more for their documents, and written by nobody."""
+        return self._walk is not None
+
+    def walk_by(self, walk: dict[str, Any]) -> None:
+        """Become a walker.
+
+        Args:
+            walk: Keeps how far it has come, as a stream's state does.
+        """
+        self._walk = walk
+
+    def bookmarks(self) -> dict[frozenset[tuple[str, Any]], str]:
+        """Return the bookmarks, uniform, that earlier runs have left, by partition."""
+        state = self.stored_state(None)
+        parts = [state, *state.get("partitions", ())]
+        return {
+            frozenset(part.get("context", {}).items()): uniform(part["replication_key_value"])
+            for part in parts
+            if part.get("replication_key_value")
+        }
+
+    def partition_of(self, row: Row) -> frozenset[tuple[str, Any]]:
+        """Return the partition that a row belongs to, as `bookmarks` names it."""
+        return frozenset((name, row.get(name)) for name in self.partition_keys)
+
+    @override
+    def get_context_state(self, context: types.Context | None) -> dict[str, Any]:
+        if self._walk is None:
+            return super().get_context_state(context)
+        if not context:
+            return self._walk
+        if not (part := self.stored_state(context)):
+            part = {"context": dict(context)}
+            self._walk.setdefault("partitions", []).append(part)
+        return part
+
+    @override
+    def stored_state(self, context: types.Context | None) -> dict[str, Any]:
+        if self._walk is None:
+            return super().stored_state(context)
+        return part_of(self._walk, context)

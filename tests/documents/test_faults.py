@@ -1,0 +1,112 @@
+"""Whatever the file host does once is tried again; what it does not have is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.kit.faults import Faults, answer
+from tests.kit.papers import INVOICES, Papers, Row, files_in, path_of, statuses
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("where", ["file host", "API"])
+def test_a_document_that_is_gone_is_missing_and_the_run_goes_on(
+    papers: Papers, tmp_path: Path, status: int, where: str
+) -> None:
+    for number in range(5):
+        papers.invoice(papers.document(f"a{number}"))
+        if where == "API":
+            gone = Faults(f"/attachments/a{number}", always=answer(status, {"errors": []}))
+            papers.api.before.append(gone)
+        else:
+            papers.always(f"a{number}", status)
+    papers.invoice(papers.document("b"))
+    done = papers.run(*INVOICES, attachments_path=tmp_path)
+    assert statuses(done, INVOICES[1]) == ["missing"] * 5 + ["stored"]
+    assert done.exit_code == 0
+    assert len(done.records["client_invoices"]) == 6
+    assert done.log.count("does not exist any more; its row says 'missing'") == 1
+    assert "5 missing" in done.log
+    assert len(files_in(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("fault", [500, 503, 429, "cut", "other size", "chunked, short"])
+def test_a_fault_is_tried_again(
+    papers: Papers, tmp_path: Path, slept: list[float], fault: int | str
+) -> None:
+    papers.transaction(papers.document("a1", b"x" * 3_000))
+    papers.next("a1", fault, fault)
+    done = papers.run(attachments_path=tmp_path)
+    assert done.exit_code == 0
+    (row,) = done.records["transaction_attachments"]
+    assert path_of(row).read_bytes() == b"x" * 3_000
+    assert [request.path for request in done.requests].count("/files/a1") == 3
+    assert len([pause for pause in slept if pause >= 0.5]) == 2
+    assert files_in(tmp_path) == [path_of(row)]
+
+
+def test_a_server_that_stalls_in_the_middle_is_given_up(
+    papers: Papers, tmp_path: Path, slept: list[float]
+) -> None:
+    papers.transaction(papers.document("a1", b"x" * 3_000))
+    papers.next("a1", "stall")
+    done = papers.run(attachments_path=tmp_path, request_timeout=0.5)
+    assert statuses(done) == ["stored"]
+    assert slept
+
+
+@pytest.mark.parametrize(
+    ("differs", "way"),
+    [({}, None), ({"file_size": None}, None), ({"file_size": None}, "chunked")],
+)
+def test_a_document_above_the_limit_is_listed_only(
+    papers: Papers, tmp_path: Path, differs: Row, way: str | None
+) -> None:
+    papers.transaction(papers.document("a1", b"x" * 101, **differs))
+    papers.transaction(papers.document("a2", b"x" * 100, **differs))
+    if way:
+        papers.always("a1", way)
+        papers.always("a2", way)
+    done = papers.run(attachments_path=tmp_path, attachments_max_bytes=100)
+    rows = done.records["transaction_attachments"]
+    assert [row["file_status"] for row in rows] == ["too_large", "stored"]
+    assert files_in(tmp_path) == [path_of(rows[1])]
+    asked = [request.path for request in done.requests].count("/files/a1")
+    assert asked == (0 if "file_size" not in differs else 1)
+
+
+def test_documents_that_may_not_be_read_are_skipped_and_hold_the_bookmark(
+    papers: Papers, tmp_path: Path
+) -> None:
+    papers.invoice(papers.document("a1"))
+    first = papers.now
+    papers.invoice(None)
+    papers.api.before.append(Faults("/attachments/a1", always=answer(403, {"errors": []})))
+    done = papers.run(*INVOICES, attachments_path=tmp_path)
+    assert done.exit_code == 0
+    assert "attachment.read" in done.log
+    assert len(done.records["client_invoices"]) == 2
+    assert (done.bookmark("client_invoices") or "")[:19] == first.isoformat()[:19]
+
+
+@pytest.mark.usefixtures("slept")
+def test_an_api_that_cannot_be_reached_is_no_fault_of_a_document(
+    papers: Papers, tmp_path: Path
+) -> None:
+    """Reset connections may have been sent; each document says so, and the rows arrive."""
+
+    def reset(request: Any) -> None:
+        if request.path.startswith("/v2/attachments/"):
+            raise ConnectionResetError
+
+    papers.invoice(papers.document("a1"))
+    papers.api.before.append(reset)
+    done = papers.run(*INVOICES, attachments_path=tmp_path)
+    assert done.exit_code == 1
+    assert statuses(done, INVOICES[1]) == ["failed"]
+    assert len(done.records["client_invoices"]) == 1

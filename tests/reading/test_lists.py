@@ -1,0 +1,282 @@
+"""Lists read by page number: what counts as complete, and what is read again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import Future
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_qonto.api.errors import ListError, PastTheEndError
+from tap_qonto.api.pages import Page, Pool
+from tap_qonto.reading.lists import read_newest_first, read_numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Row = dict[str, Any]
+
+END = "2026-06-01T00:00:00.000000Z"
+
+
+def at_once(work: Callable[..., Page], *args: Any) -> Future[Page]:
+    future: Future[Page] = Future()
+    try:
+        future.set_result(work(*args))
+    except Exception as error:  # noqa: BLE001 - a future keeps any error
+        future.set_exception(error)
+    return future
+
+
+POOL = Pool(at_once, 8)
+
+
+class Shelf:
+    """Rows in an order, of which somebody takes some away and adds others between two requests."""
+
+    def __init__(self, rows: list[Row], *, per_page: int = 10) -> None:
+        self.rows = rows
+        self.per_page = per_page
+        self.asked: list[int] = []
+        self.before: Callable[[int], None] = lambda _number: None
+
+    def __call__(self, number: int) -> Page:
+        self.before(number)
+        self.asked.append(number)
+        pages = -(-len(self.rows) // self.per_page)
+        if number > max(pages, 1):
+            raise PastTheEndError
+        rows = self.rows[(number - 1) * self.per_page : number * self.per_page]
+        return Page(rows, number, pages=pages, total=len(self.rows), size=self.per_page)
+
+
+def numbered(count: int) -> list[Row]:
+    return [{"id": f"row-{number}"} for number in range(count)]
+
+
+def dated(count: int) -> list[Row]:
+    """Return rows newest first, an hour apart."""
+    return [
+        {
+            "id": f"row-{n}",
+            "updated_at": f"2026-05-{30 - n // 24:02}T{23 - n % 24:02}:00:00.000000Z",
+        }
+        for n in range(count)
+    ]
+
+
+def read(shelf: Callable[[int], Page], **options: Any) -> Iterator[Row]:
+    return read_numbered(shelf, keys=("id",), pool=POOL, **options)
+
+
+def newest(shelf: Callable[[int], Page], start: str | None = None, **options: Any) -> Iterator[Row]:
+    return read_newest_first(shelf, key="updated_at", start=start, end=END, **options)
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10])
+def test_one_page_is_one_answer(count: int) -> None:
+    shelf = Shelf(numbered(count))
+    assert len(list(read(shelf))) == count
+    assert shelf.asked == [1]
+
+
+@pytest.mark.parametrize("count", [11, 20, 35])
+def test_two_pages_or_more_are_read_until_two_readings_agree(count: int) -> None:
+    shelf = Shelf(numbered(count))
+    assert [row["id"] for row in read(shelf)] == [row["id"] for row in numbered(count)]
+    assert shelf.asked == [*range(1, -(-count // 10) + 1)] * 2
+
+
+def test_rows_that_come_again_unchanged_are_emitted_once_and_changed_ones_again() -> None:
+    shelf = Shelf(numbered(25))
+
+    def edit(_number: int) -> None:
+        if len(shelf.asked) == 3:
+            shelf.rows[4] = {"id": "row-4", "name": "edited"}
+
+    shelf.before = edit
+    rows = list(read(shelf))
+    assert len(rows) == 26
+    assert rows[-1] == {"id": "row-4", "name": "edited"}
+
+
+@pytest.mark.parametrize("reader", [read, newest])
+def test_a_row_deleted_and_one_added_between_two_pages_hide_no_third_one(
+    reader: Callable[[Shelf], Iterator[Row]],
+) -> None:
+    shelf = Shelf(dated(30))
+
+    def swap(number: int) -> None:
+        if number == 2 and shelf.asked == [1]:
+            del shelf.rows[3]
+            last = {"id": "added", "updated_at": "2026-05-01T00:00:00.000000Z"}
+            shelf.rows.append(last)
+
+    shelf.before = swap
+    changes: list[bool] = []
+    rows = list(reader(shelf, on_change=lambda: changes.append(True)))  # type: ignore[call-arg]
+    assert {row["id"] for row in shelf.rows} <= {row["id"] for row in rows}
+    assert changes, "it is told that the list is read again"
+
+
+@pytest.mark.parametrize("reader", [read, newest])
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_in_another_order_at_each_request_are_all_there_or_refused(
+    reader: Callable[[Shelf], Iterator[Row]], seed: int
+) -> None:
+    random = Random(seed)
+    shelf = Shelf([{**row, "updated_at": END} for row in numbered(random.choice([12, 25, 60]))])
+    shelf.before = lambda _number: random.shuffle(shelf.rows)
+    found = set()
+    try:
+        for row in reader(shelf):
+            found.add(row["id"])
+    except ListError:
+        assert shelf.asked.count(1) >= 4
+    else:
+        assert found == {row["id"] for row in shelf.rows}
+
+
+@pytest.mark.parametrize("reader", [read, newest])
+@pytest.mark.parametrize("count", [8, 35])
+def test_answers_that_hold_fewer_rows_than_they_count_are_read_again_and_then_refused(
+    reader: Callable[[Callable[[int], Page]], Iterator[Row]], count: int
+) -> None:
+    shelf = Shelf(dated(count))
+    pauses: list[int] = []
+
+    def short(number: int) -> Page:
+        page = shelf(number)
+        return page._replace(rows=page.rows[1:])
+
+    found: list[Row] = []
+    with pytest.raises(ListError, match=f"counts {count} rows, but sent only"):
+        found.extend(reader(short, pause=pauses.append))  # type: ignore[call-arg]
+    assert pauses == [1, 2, 3]
+
+
+def test_an_early_first_page_is_not_paired_with_later_ones() -> None:
+    shelf = Shelf(numbered(25))
+    early = shelf(1)._replace(early=True)
+    del shelf.rows[0]
+    shelf.rows.append({"id": "added"})
+    first = iter([early])
+    rows = list(read(lambda number: next(first, None) or shelf(number)))
+    assert {row["id"] for row in rows} == {row["id"] for row in shelf.rows}
+    assert shelf.asked == [1, 1, 2, 3, 1, 2, 3]
+
+
+def test_an_early_first_page_that_is_the_only_one_is_used() -> None:
+    shelf = Shelf(numbered(5))
+    early = iter([shelf(1)._replace(early=True)])
+    assert len(list(read(lambda number: next(early, None) or shelf(number)))) == 5
+    assert shelf.asked == [1]
+
+
+@pytest.mark.parametrize("count", [10, 11, 35])
+def test_a_list_that_counts_pages_only_is_read_like_any_other(count: int) -> None:
+    shelf = Shelf(numbered(count))
+    rows = list(read(lambda number: shelf(number)._replace(total=None)))
+    assert len(rows) == count
+
+
+# Newest first
+
+
+def test_reading_newest_first_stops_at_the_start() -> None:
+    shelf = Shelf(dated(60))
+    rows = list(newest(shelf, start=shelf.rows[4]["updated_at"]))
+    assert rows == shelf.rows[:5]
+    assert shelf.asked == [1]
+
+
+def test_equal_keys_at_the_start_are_read_to_their_end() -> None:
+    rows = dated(60)
+    for row in rows[5:34]:
+        row["updated_at"] = rows[5]["updated_at"]
+    shelf = Shelf(rows)
+    found = {row["id"] for row in newest(shelf, start=rows[5]["updated_at"])}
+    assert found == {row["id"] for row in rows[:34]}
+
+
+def test_a_page_that_is_short_before_the_start_is_noticed() -> None:
+    shelf = Shelf(dated(60))
+    short = iter([True])
+
+    def behind(number: int) -> Page:
+        page = shelf(number)
+        return page._replace(rows=page.rows[2:]) if next(short, False) else page
+
+    rows = list(newest(behind, start=shelf.rows[4]["updated_at"]))
+    assert {row["id"] for row in rows} == {f"row-{number}" for number in range(5)}
+
+
+@pytest.mark.parametrize("pages", [3, 6])
+def test_rows_that_move_to_the_front_at_each_request_hide_no_other(pages: int) -> None:
+    shelf = Shelf(dated(pages * 10))
+    existed = {row["id"] for row in shelf.rows}
+    minutes = iter(range(60))
+
+    def touch(_number: int) -> None:
+        row = shelf.rows.pop()
+        at = f"2026-06-02T00:{next(minutes):02}:00.000000Z"
+        shelf.rows.insert(0, {**row, "updated_at": at})
+
+    shelf.before = touch
+    assert {row["id"] for row in newest(shelf)} == existed
+
+
+@given(order=st.permutations(range(12)), per_page=st.integers(1, 5))
+def test_a_list_that_is_not_newest_first_is_read_to_its_end(
+    order: list[int], per_page: int
+) -> None:
+    """Unless its rows happen to be in order down to the start, which nobody could tell apart."""
+    rows = [
+        {"id": str(day), "updated_at": f"2026-01-{day + 1:02}T00:00:00.000000Z"} for day in order
+    ]
+    shelf = Shelf(rows, per_page=per_page)
+    start = "2026-01-07T00:00:00.000000Z"
+    found = {row["id"] for row in newest(shelf, start=start)}
+    last = max(shelf.asked)
+    seen = rows[: last * per_page]
+    assert found == {row["id"] for row in seen if row["updated_at"] >= start}
+    in_order = seen == sorted(seen, key=lambda row: row["updated_at"], reverse=True)
+    assert last * per_page >= len(rows) or (in_order and seen[-1]["updated_at"] < start)
+
+
+# Memory
+
+PROGRAM = """
+import json, resource
+from tests.reading.test_lists import POOL
+from tap_qonto.api.pages import Page
+from tap_qonto.reading.lists import read_numbered
+
+def fetch(number):
+    numbers = range((number - 1) * 100, number * 100)
+    rows = [{"id": f"{row:032}", "text": "x" * 400, "number": row} for row in numbers]
+    return Page(rows, number, pages=3_000, total=300_000, size=100)
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 / 1e6
+
+before = peak()
+count = sum(1 for _ in read_numbered(fetch, keys=("id",), pool=POOL))
+print(json.dumps([count, peak() - before]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+def test_a_list_of_300_000_rows_takes_little_memory() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
+    ).stdout
+    count, megabytes = json.loads(told)
+    assert count == 300_000
+    assert megabytes < 100, "a run takes less than 100 MB without it, and may take 200"
