@@ -90,7 +90,13 @@ class Papers:
         if self._archive is None:
             return Paper(attachment)
         begun = self._archive().begin(
-            Document(STREAM, {"client_invoice_id": invoice_id}, attachment, invoice=True)
+            Document(
+                STREAM,
+                {"client_invoice_id": invoice_id},
+                attachment,
+                now=0.0,  # of no use to a document of which nothing was told yet
+                invoice=True,
+            )
         )
         fetched = begun if isinstance(begun, tuple) else begun.result()
         status = fetched.row["file_status"]
