@@ -19,6 +19,7 @@ from tap_qonto.auth.keys import STAGING_HEADER
 from tap_qonto.documents.archive import Archive
 from tap_qonto.documents.places import storage_at
 from tap_qonto.documents.reader import InvoiceReader
+from tap_qonto.settings import DOCUMENT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,6 +120,7 @@ class Connection:
             StorageError: If the setting `attachments_path` names no place for them.
         """
         config = self._config
+        limits = {**DOCUMENT_LIMITS, **config}  # the target has no settings for them
         path = config.get("attachments_path")
         storage = storage_at(path) if path else None
         return Archive(
@@ -126,10 +128,10 @@ class Connection:
             self.files,
             storage,
             reader=InvoiceReader(
-                seconds=float(config["pdf_timeout_seconds"]),
-                megabytes=config["pdf_max_memory_mb"],
+                seconds=float(limits["pdf_timeout_seconds"]),
+                megabytes=limits["pdf_max_memory_mb"],
             ),
-            largest=config["attachments_max_bytes"],
+            largest=limits["attachments_max_bytes"],
             machine=self._machine,
         )
 

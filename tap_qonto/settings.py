@@ -21,6 +21,13 @@ from tap_qonto.api.network import is_safe_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+DOCUMENT_LIMITS = {
+    "attachments_max_bytes": 50_000_000,
+    "pdf_timeout_seconds": 20,
+    "pdf_max_memory_mb": 512,
+}
+"""Defaults of the settings that say how much a document may take."""
+
 _CONNECTION = (
     th.Property(
         "login",
@@ -201,7 +208,7 @@ _READING = (
     th.Property(
         "attachments_max_bytes",
         th.IntegerType(minimum=0),
-        default=50_000_000,
+        default=DOCUMENT_LIMITS["attachments_max_bytes"],
         title="Attachments size limit",
         description="Size in bytes above which a document is listed, but not downloaded.",
     ),
@@ -224,7 +231,7 @@ _READING = (
     th.Property(
         "pdf_timeout_seconds",
         th.NumberType(exclusive_minimum=0),
-        default=20,
+        default=DOCUMENT_LIMITS["pdf_timeout_seconds"],
         title="PDF time limit",
         description="Seconds after which the search of one PDF for an electronic invoice is given "
         "up; the document is stored all the same.",
@@ -232,7 +239,7 @@ _READING = (
     th.Property(
         "pdf_max_memory_mb",
         th.IntegerType(minimum=128),
-        default=512,
+        default=DOCUMENT_LIMITS["pdf_max_memory_mb"],
         title="PDF memory limit",
         description="Megabytes of memory that this search may take.",
     ),

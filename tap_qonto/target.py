@@ -42,7 +42,7 @@ _logger = logging.getLogger("target-qonto")
 
 
 class TargetQonto(SdkTarget):
-    """Singer target for Qonto: pays trusted beneficiaries from a table, each row once."""
+    """Singer target for Qonto: payments, invoices and clients from tables, each row once."""
 
     name = "target-qonto"
     package_name = "tap-qonto"
@@ -147,6 +147,10 @@ class TargetQonto(SdkTarget):
             stop=self.stop,
             clock=self.machine.clock,
             pause=self.stop.pause,
+            archive=(lambda: self.connection.archive)
+            if self.config.get("attachments_path")
+            else None,
+            concurrency=self.config["concurrency"],
         )
 
     def _journal(self, organization: Organization) -> Journal:
@@ -173,6 +177,7 @@ class TargetQonto(SdkTarget):
     @override
     def close(self) -> None:
         if "connection" in vars(self):
+            self.connection.stop_documents()
             self.connection.close()
         if "_scratch" in vars(self):
             self._scratch.cleanup()

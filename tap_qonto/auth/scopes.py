@@ -47,11 +47,23 @@ subscriptions. ``--add-scope webhook`` asks for it.
 """
 
 TARGET_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "organization.read": ("new_transfers",),
+    "organization.read": (
+        "new_transfers",
+        "new_supplier_invoices",
+        "new_clients",
+        "new_client_invoices",
+    ),
     "payment.write": ("new_transfers",),
-    "attachment.write": ("new_transfers",),
+    "attachment.write": ("new_transfers", "new_supplier_invoices"),
+    "attachment.read": ("new_supplier_invoices", "new_client_invoices"),
+    "supplier_invoice.read": ("new_supplier_invoices",),
+    "supplier_invoice.write": ("new_supplier_invoices",),
+    "client.read": ("new_clients", "new_client_invoices"),
+    "client.write": ("new_clients",),
+    "client_invoices.read": ("new_client_invoices",),
+    "client_invoice.write": ("new_client_invoices",),
 }
-"""The same for the target."""
+"""The same for the target. Where Qonto reads invoices in the plural, it writes in the singular."""
 
 WANTED: Final = {"tap-qonto": SCOPES, "target-qonto": TARGET_SCOPES}
 """Scopes by program."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import logging
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from tap_qonto.api.errors import UnreadableError
@@ -135,6 +136,51 @@ def _parsed(xml: bytes) -> Invoice:
         msg = "its XML is broken"
         raise UnreadableError(msg) from None
     return Invoice(_profile(guideline.id), text)
+
+
+_DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>")
+
+
+class Totals(NamedTuple):
+    """What an electronic invoice asks for."""
+
+    cents: int | None
+    """The total with VAT; None if it does not say."""
+    currency: str | None
+
+
+def read_totals(xml: str) -> Totals:
+    """Return the total of an electronic invoice, in either syntax.
+
+    Args:
+        xml: Its text.
+
+    Raises:
+        UnreadableError: If it is broken or forbidden.
+    """
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
+    try:
+        # What it declares held for the bytes that it was decoded from.
+        root = fromstring(_DECLARED.sub("", xml, count=1), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        msg = "its XML is broken"
+        raise UnreadableError(msg) from None
+    texts: dict[str, str] = {}
+    for element in root.iter():
+        name = str(element.tag).rpartition("}")[2]
+        texts.setdefault(name, (element.text or "").strip())
+    total = texts.get("GrandTotalAmount") or texts.get("TaxInclusiveAmount")
+    try:
+        cents = None if not total else int(Decimal(total).scaleb(2))
+    except (ArithmeticError, ValueError):
+        msg = "its total is no number"
+        raise UnreadableError(msg) from None
+    currency = texts.get("InvoiceCurrencyCode") or texts.get("DocumentCurrencyCode")
+    return Totals(cents, currency or None)
 
 
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

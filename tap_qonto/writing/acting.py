@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tap_qonto.api.errors import JournalError, SentenceError
@@ -11,12 +13,16 @@ from tap_qonto.writing.plan import Status
 from tap_qonto.writing.post import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from tap_qonto.singer.stop import Stop
     from tap_qonto.writing.plan import Item
+    from tap_qonto.writing.post import Outcome
     from tap_qonto.writing.resolving import Resolving
     from tap_qonto.writing.write import Desk, Writer
+
+_ROUNDS = 4
+"""How often rows are looked for in one run: once for each of their writes that can be lost."""
 
 _LOST_IN_A_ROW = 3
 """Lost answers after which the run stops sending."""
@@ -51,70 +57,90 @@ class Acting:
         What happened is noted in the rows. Nothing is raised: money may have moved by then, so
         the truth about every row matters more than the first trouble.
         """
-        rows = list(items)
         try:
-            self._send(rows)
-            self._settle(rows)
+            for _, group in groupby(items, key=lambda item: item.row.stream):
+                rows = list(group)
+                self._send(rows)
+                self._settle(rows)
         except SentenceError as error:
             _logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
 
-    def _send(self, items: Iterable[Item]) -> None:
+    def _send(self, items: Sequence[Item]) -> None:
+        """Send rows of one stream."""
+        writer = self._writers[items[0].row.stream]
         lost = 0
-        closed: set[str] = set()
+        with closing(self._outcomes(writer, items)) as outcomes:
+            for settled, outcome in outcomes:
+                lost = lost + 1 if outcome.kind is Kind.UNKNOWN else 0
+                if outcome.kind is Kind.NOT_PROCESSED:
+                    self._over = True
+                elif lost == _LOST_IN_A_ROW:
+                    self._over = True
+                    _logger.error("No answer %d times in a row, so nothing more is sent", lost)
+                for item in settled:
+                    if item.status not in (Status.SENT, Status.PLANNED):
+                        _logger.warning(
+                            "%s %s: %s", item.row.stream, printable(item.row.external_id), item.what
+                        )
+                if self._ends or outcome.kind is Kind.FORBIDDEN:
+                    return
+
+    def _outcomes(
+        self, writer: Writer, items: Iterable[Item]
+    ) -> Generator[tuple[Sequence[Item], Outcome]]:
+        """Yield what becomes of rows; after trouble with the journal nothing more is sent."""
+        try:
+            yield from writer.send_all(self._next(items))
+        except JournalError:
+            self._over = True
+            raise
+
+    def _next(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the rows that are to be sent, until there is a reason to stop."""
         for item in items:
-            if self._over or self._stop.signum is not None:
+            if self._ends:
                 return
-            if item.row.stream in closed or not item.may_be_sent:
-                continue
-            if item.resend:
-                self._resent.add(item.key)
-            try:
-                outcome = self._writers[item.row.stream].send(item)
-            except JournalError:
-                self._over = True
-                raise
-            lost = lost + 1 if outcome.kind is Kind.UNKNOWN else 0
-            if outcome.kind is Kind.NOT_PROCESSED:
-                self._over = True
-            elif outcome.kind is Kind.FORBIDDEN:
-                closed.add(item.row.stream)
-            elif lost == _LOST_IN_A_ROW:
-                self._over = True
-                _logger.error("No answer %d times in a row, so nothing more is sent", lost)
-            if item.status not in (Status.SENT, Status.PLANNED):
-                _logger.warning(
-                    "%s %s: %s", item.row.stream, printable(item.row.external_id), item.what
-                )
+            if item.may_be_sent:
+                if item.resend:
+                    self._resent.add(item.key)
+                yield item
 
-    def _settle(self, rows: list[Item]) -> None:
-        """Look for rows whose answers were lost; send those again, once, that do not exist."""
-        if not self._look(rows) or self._over:
-            return
-        again = [
-            item
-            for item in rows
-            if item.status is Status.UNKNOWN
-            and item.key in self._desk.lost
-            and item.key not in self._resent
-        ]
-        for item in again:
-            item.resend = True
-            item.become(Status.PLANNED)
-        self._send(again)
-        for item in again:
-            if item.status is Status.PLANNED:  # its turn did not come
-                item.become(Status.UNKNOWN, "the answer was lost")
-        self._look(again)
+    @property
+    def _ends(self) -> bool:
+        return self._over or self._stop.signum is not None
 
-    def _look(self, rows: Iterable[Item]) -> bool:
-        """Look for rows whose answers were lost; return whether some are still unknown."""
+    def _settle(self, rows: Sequence[Item]) -> None:
+        """Look for rows whose answers were lost; go on with those, a few times."""
+        for _ in range(_ROUNDS):
+            again = self._look(rows)
+            if not again:
+                return
+            self._send(again)
+            for item in again:
+                if item.status is Status.PLANNED:  # its turn did not come
+                    item.become(Status.UNKNOWN, "the answer was lost")
+
+    def _look(self, rows: Iterable[Item]) -> list[Item]:
+        """Look for rows whose answers were lost; return those that are to be sent (further).
+
+        What was found may not be complete. What does not exist is sent again, once.
+        """
         unknown = {item.key: item for item in rows if item.status is Status.UNKNOWN}
         if not unknown or self._stop.signum is not None:
-            return False
+            return []
         entries = self._desk.journal.entries(unknown).values()
-        left = self._resolving.resolve(entries, wait=True)
-        for key, item in unknown.items():
-            if found := self._resolving.found.get(key):
-                item.qonto_id, item.qonto_status = found
+        self._resolving.resolve(entries, wait=True)
+        again = []
+        for key in [entry.key for entry in entries]:
+            item, found = unknown[key], self._resolving.found.get(key)
+            if found and found.complete:
+                item.qonto_id, item.qonto_status, _ = found
                 item.become(Status.SENT, at=self._desk.now())
-        return bool(left) and self._stop.signum is None
+            elif found or (key in self._desk.lost and key not in self._resent):
+                again.append(item)
+        if self._ends:
+            return []
+        for item in again:
+            item.resend = item.key not in self._resolving.found
+            item.become(Status.PLANNED)
+        return again

@@ -32,6 +32,11 @@ _KINDS = (
 )
 """How the kinds of files begin that Qonto takes, with their MIME types and usual endings."""
 
+_ENDINGS = {
+    ".pdf": "application/pdf", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
+}  # fmt: skip
+"""What the endings of names say."""
+
 _TRIES = 3
 """How often a file is uploaded in all: a second copy that nothing refers to does no harm."""
 
@@ -43,6 +48,22 @@ class Content(NamedTuple):
     kind: str
     """MIME type, by content."""
     data: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its bytes in hexadecimal digits."""
+        return sha256(self.data).hexdigest()
+
+
+class Seen(NamedTuple):
+    """A file that was looked at."""
+
+    name: str
+    """What it is called where it is sent."""
+    digest: str
+    """SHA-256 of its bytes in hexadecimal digits."""
+    size: int
+    """In bytes."""
 
 
 class Files:
@@ -70,6 +91,30 @@ class Files:
         if size is not None and size > largest:
             raise _too_large(largest)
 
+    def see(self, path: str, *, largest: int, name: str = "") -> Seen:
+        """Return what a file is, reading it to its end, a block at a time.
+
+        Args:
+            path: A path or a URL.
+            largest: Bytes that it may have.
+            name: What it is called, if not as in its path.
+
+        Raises:
+            UnusableFileError: As for `check`, and if its name ends as that of another kind.
+        """
+        hashed, size, head = sha256(), 0, b""
+        with self._opened(path) as (_, blocks):
+            for block in blocks:
+                head = head or bytes(block[:_HEAD])
+                size += len(block)
+                if size > largest:
+                    raise _too_large(largest)
+                hashed.update(block)
+        kind, ending = _kind_of(head)
+        for each in (_name_in(path), name):
+            _check_ending(each, kind)
+        return Seen(_named(path, name, ending), hashed.hexdigest(), size)
+
     def read(
         self, path: str, *, largest: int = LARGEST_ATTACHMENT, name: str | None = None
     ) -> Content:
@@ -90,8 +135,7 @@ class Files:
                 if len(data) > largest:
                     raise _too_large(largest)
         kind, ending = _kind_of(bytes(data[:_HEAD]))
-        given = name or PurePosixPath(unquote(urlsplit(path).path) or path).name
-        return Content(safe_name(given or f"file{ending}"), kind, bytes(data))
+        return Content(_named(path, name, ending), kind, bytes(data))
 
     def _look(self, path: str) -> tuple[int | None, bytes]:
         """Return a file's size in bytes, if that is known without reading it, and its beginning."""
@@ -147,6 +191,31 @@ def _kind_of(head: bytes) -> tuple[str, str]:
             return kind, ending
     msg = "its file is neither PDF, PNG nor JPEG"
     raise UnusableFileError(msg)
+
+
+def _name_in(path: str) -> str:
+    """Return the name at the end of a path or a URL; it may be empty."""
+    if "://" in path:
+        path = unquote(urlsplit(path).path)
+    return PurePosixPath(path).name
+
+
+def _named(path: str, name: str | None, ending: str) -> str:
+    """Return what a file is called where it is sent."""
+    return safe_name(name or _name_in(path) or f"file{ending}")
+
+
+def _check_ending(name: str, kind: str) -> None:
+    """Return unless a name says another kind than the content.
+
+    Raises:
+        UnusableFileError: If it does.
+    """
+    ending = PurePosixPath(name).suffix.lower()
+    meant = _ENDINGS.get(ending)
+    if meant not in (None, kind):
+        msg = f"its file is called {ending}, and its content is {kind}"
+        raise UnusableFileError(msg)
 
 
 def _too_large(largest: int) -> UnusableFileError:

@@ -195,6 +195,21 @@ class Journal:
             )
             return [Entry(*row) for row in rows]
 
+    def written(self, stream: str) -> set[str]:
+        """Return the IDs of all that the journal knows to be carried out in a stream.
+
+        Raises:
+            JournalError: If the journal cannot be read.
+        """
+        done = self._select("WHERE stream = ? AND state = 'done'", (stream,))
+        return {entry.qonto_id for entry in done}
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is noted inside to the disk at once, or none of it."""
+        with self._speaking(), self._transaction():
+            yield
+
     def sending(self, entry: Entry, at: float) -> Entry:
         """Note, on the disk, that a request is about to leave.
 
@@ -240,6 +255,12 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._database.in_transaction:
+            yield
+        else:
+            yield from self._own_transaction()
+
+    def _own_transaction(self) -> Iterator[None]:
         with closing(self._database.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:

@@ -256,7 +256,7 @@ class Inbox:
 
     def rows(self, stream: str) -> list[Row]:
         """Return the rows of a stream in the order of their arrival, equal ones once."""
-        return list(self._rows[stream].values())
+        return list(self._rows.get(stream, {}).values())
 
     def __len__(self) -> int:
         """Return how many different rows arrived."""

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Final
 from tap_qonto.api.errors import RowsRefusedError, UnsettledError
 from tap_qonto.api.redaction import printable
 from tap_qonto.writing.acting import Acting
+from tap_qonto.writing.client_invoice_rows import STREAM as CLIENT_INVOICES
+from tap_qonto.writing.client_invoices import ClientInvoices
+from tap_qonto.writing.client_rows import STREAM as CLIENTS
+from tap_qonto.writing.clients import Clients
 from tap_qonto.writing.lookups import read_organization
+from tap_qonto.writing.papers import Papers
 from tap_qonto.writing.plan import (
     SETTLED,
     WITHIN_LIMITS,
@@ -23,6 +28,9 @@ from tap_qonto.writing.plan import (
 )
 from tap_qonto.writing.post import Poster
 from tap_qonto.writing.resolving import Resolving
+from tap_qonto.writing.streams import READERS
+from tap_qonto.writing.supplier_invoices import SupplierInvoices
+from tap_qonto.writing.supplier_rows import STREAM as SUPPLIER_INVOICES
 from tap_qonto.writing.transfer_rows import STREAM as TRANSFERS
 from tap_qonto.writing.transfers import Transfers
 from tap_qonto.writing.write import Desk
@@ -30,6 +38,7 @@ from tap_qonto.writing.write import Desk
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tap_qonto.documents.archive import Archive
     from tap_qonto.singer.stop import Stop
     from tap_qonto.writing.files import Files
     from tap_qonto.writing.journal import Entry, Journal
@@ -38,8 +47,9 @@ if TYPE_CHECKING:
     from tap_qonto.writing.post import Carrier
     from tap_qonto.writing.results import Results
     from tap_qonto.writing.rows import Inbox
+    from tap_qonto.writing.write import Writer
 
-ORDER: Final = (TRANSFERS,)
+ORDER: Final = tuple(READERS)
 """Streams in the order of their work, whatever the order of their arrival."""
 
 _LINES = 2_000
@@ -80,6 +90,8 @@ class World:
         stop: Whether a signal has asked the run to stop.
         clock: Returns seconds since the epoch.
         pause: Waits for a number of seconds; returns whether the run was asked to stop.
+        archive: Returns what fetches and stores documents; None if none are stored.
+        concurrency: How many requests may be under way at once.
     """
 
     client: Questions
@@ -90,6 +102,8 @@ class World:
     stop: Stop
     clock: Callable[[], float]
     pause: Callable[[float], bool]
+    archive: Callable[[], Archive] | None = None
+    concurrency: int = 8
 
 
 def carry_out(inbox: Inbox, terms: Terms, world: World) -> bool:
@@ -121,21 +135,29 @@ def carry_out(inbox: Inbox, terms: Terms, world: World) -> bool:
             organization=organization,
             clock=world.clock,
         )
-        return _Run(desk, terms, world).carry_out(inbox)
+        return _Run(desk, terms, world, inbox).carry_out()
 
 
 class _Run:
     """One run on the journal of its organization."""
 
-    def __init__(self, desk: Desk, terms: Terms, world: World) -> None:
+    def __init__(self, desk: Desk, terms: Terms, world: World, inbox: Inbox) -> None:
         self._desk = desk
+        self._inbox = inbox
         self._terms = terms
         self._world = world
         self._approve = terms.limits.approve
         self._transfers = Transfers(
             desk, bank_account_id=terms.bank_account_id, payee_check=terms.payee_check
         )
-        self._writers = {TRANSFERS: self._transfers}
+        clients = Clients(desk, inbox.rows(CLIENTS))
+        papers = Papers(desk, world.archive, world.pause)
+        self._writers: dict[str, Writer] = {
+            CLIENTS: clients,
+            CLIENT_INVOICES: ClientInvoices(desk, clients, papers, inbox.rows(CLIENT_INVOICES)),
+            SUPPLIER_INVOICES: SupplierInvoices(desk, concurrency=world.concurrency),
+            TRANSFERS: self._transfers,
+        }
         self._resolving = Resolving(
             desk,
             self._writers,
@@ -143,23 +165,24 @@ class _Run:
             pause=world.pause,
         )
 
-    def carry_out(self, inbox: Inbox) -> bool:
+    def carry_out(self) -> bool:
         unresolved = self._desk.journal.unresolved()
         left = self._resolving.resolve(unresolved, wait=self._approve is not None)
         self._world.stop.check()
-        plan = self._plan(inbox)
+        plan = self._plan()
         _show(plan, [] if self._approve else [_foot(plan)])
         self._write_results(plan)
         if self._approve is None:
             return False
         self._check(plan)
+        known = {item.key for item in plan.items}  # of the step that each row is at now
         with self._world.stop.finishing():
             Acting(self._desk, self._writers, self._resolving, self._world.stop).act(plan.items)
             self._write_results(plan)
-        known = {item.key for item in plan.items}
         return self._end(plan, [entry for entry in left if entry.key not in known])
 
-    def _plan(self, inbox: Inbox) -> Plan:
+    def _plan(self) -> Plan:
+        inbox = self._inbox
         items = [
             item
             for stream in ORDER
@@ -202,10 +225,9 @@ class _Run:
             StoppedError: If a signal stopped the run.
         """
         sent = plan.having(Status.SENT)
-        total = sum(item.cents or 0 for item in sent)
-        _logger.info(
-            "Sent %d of %s, %s EUR", len(sent), counted(len(plan.items), "row"), money(total)
-        )
+        total = sum(item.cents or 0 for item in sent if item.account)
+        spent = f", {money(total)} EUR" if plan.account else ""
+        _logger.info("Sent %d of %s%s", len(sent), counted(len(plan.items), "row"), spent)
         settled = all(item.status in SETTLED for item in plan.items) and not gone
         if settled:
             return True

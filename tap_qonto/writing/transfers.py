@@ -24,7 +24,7 @@ from tap_qonto.writing.transfer_rows import STREAM, TransferRow
 from tap_qonto.writing.write import Found, Write, instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tap_qonto.writing.journal import Entry
     from tap_qonto.writing.payees import Payee
@@ -231,6 +231,11 @@ class Transfers:
             raise RowsRefusedError(msg)
 
     # Sending
+
+    def send_all(self, items: Iterator[Item]) -> Iterator[tuple[Sequence[Item], Outcome]]:
+        """Send rows, one after the other, and note what became of them."""
+        for item in items:
+            yield [item], self.send(item)
 
     def send(self, item: Item) -> Outcome:
         """Send one row, and note what became of it.

@@ -11,7 +11,7 @@ from tap_qonto.writing.journal import Entry
 from tap_qonto.writing.post import Kind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_qonto.api.pages import Post
     from tap_qonto.writing.files import Files
@@ -56,6 +56,8 @@ class Found(NamedTuple):
 
     qonto_id: str
     qonto_status: str
+    complete: bool = True
+    """Whether nothing is left to do for the row."""
 
 
 class Writer(Protocol):
@@ -64,8 +66,12 @@ class Writer(Protocol):
     def plan(self, rows: Sequence[Row]) -> list[Item]:
         """Find out what would happen to each row; nothing is written."""
 
-    def send(self, item: Item) -> Outcome:
-        """Send one row, and note what became of it."""
+    def send_all(self, items: Iterator[Item]) -> Iterator[tuple[Sequence[Item], Outcome]]:
+        """Send rows, and note what became of them.
+
+        Yields:
+            After each request, or each row, what it came to, and the rows that are settled by it.
+        """
 
     def look(self, entries: Iterable[Entry], since: str) -> Mapping[str, Found]:
         """Look for writes whose answers were lost; return what was found, by key."""
@@ -103,16 +109,32 @@ class Write:
         Raises:
             JournalError: If the journal cannot be written. Then nothing leaves.
         """
-        outcome = self._desk.poster.send(post, self._leave)
+        outcome = self._desk.poster.send(post, self.leave)
         if outcome.kind not in (Kind.ACCEPTED, Kind.UNKNOWN) and self._left:
-            self._entry = self._desk.journal.rejected(
-                self._entry, self._desk.clock(), code=outcome.code
-            )
+            self.rejected(outcome.code)
         return outcome
 
-    def _leave(self) -> None:
+    @property
+    def entry(self) -> Entry:
+        """What the journal knows of it."""
+        return self._entry
+
+    def leave(self) -> None:
+        """Note that its request is about to leave.
+
+        Raises:
+            JournalError: If the journal cannot be written. Then nothing may leave.
+        """
         self._entry = self._desk.journal.sending(self._entry, self._desk.clock())
         self._left = True
+
+    def rejected(self, code: str) -> None:
+        """Note that Qonto has refused it.
+
+        Raises:
+            JournalError: If the journal cannot be written.
+        """
+        self._entry = self._desk.journal.rejected(self._entry, self._desk.clock(), code=code)
 
     def done(self, qonto_id: str) -> None:
         """Note that Qonto has carried it out.
@@ -120,7 +142,7 @@ class Write:
         Raises:
             JournalError: If the journal cannot be written.
         """
-        self._desk.journal.done(self._entry, self._desk.clock(), qonto_id=qonto_id)
+        self._entry = self._desk.journal.done(self._entry, self._desk.clock(), qonto_id=qonto_id)
 
 
 def instant(seconds: float | None) -> str:

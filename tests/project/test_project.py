@@ -175,10 +175,19 @@ def test_the_manual_lists_every_setting_of_the_target_that_the_tap_has_not() -> 
     )
 
 
-def test_the_manual_lists_every_column_of_a_transfer() -> None:
-    rows = section("docs/writing.md", "columns")[2:]
+@pytest.mark.parametrize(
+    ("part", "stream"),
+    [
+        ("columns", "new_transfers"),
+        ("supplier-columns", "new_supplier_invoices"),
+        ("client-columns", "new_clients"),
+        ("invoice-columns", "new_client_invoices"),
+    ],
+)
+def test_the_manual_lists_every_column_of_what_is_sent(part: str, stream: str) -> None:
+    rows = section("docs/writing.md", part)[2:]
     named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])}
-    assert named == READERS["new_transfers"].columns.known
+    assert named == READERS[stream].columns.known
 
 
 def test_each_group_of_settings_is_enough_to_authenticate_and_no_part_of_an_api_key_is() -> None:
