@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy
 
 from tap_qonto.demo import Api, Company, DemoServer
-from tap_qonto.schemas import promised
+from tap_qonto.schemas import emitted
 from tests.kit.meltano_project import CHECKOUT, Project, project, rows_read
 from tests.kit.runner import KEY
 
@@ -164,7 +164,7 @@ def test_postgres_has_a_changed_transaction_once_and_columns_of_the_right_types(
         "select table_name, column_name, data_type from information_schema.columns "
         "where table_schema = 'qonto' and not starts_with(column_name, '_sdc_')"
     ):
-        assert kind == kind_in_postgres(promised(table)["properties"][column]), (table, column)
+        assert kind == kind_in_postgres(emitted(table, ())["properties"][column]), (table, column)
 
     # Amounts keep their digits, and JSON can be asked.
     [(amount,)] = ask(f"select amount from qonto.transactions where id = '{world.changed}'")
