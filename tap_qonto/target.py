@@ -74,9 +74,9 @@ class TargetQonto(SdkTarget):
 
         takes = ", ".join(READERS)
         if any(name == stream.name for stream in STREAMS):
-            meant = f"new_{name}" if f"new_{name}" in READERS else "new_transfers"
+            own = f"new_{name}" if f"new_{name}" in READERS else "new_transfers"
             msg = (
-                f"{name} is what Qonto already has. Rows to send come as {meant}; rename the "
+                f"{name} is what Qonto already has. Rows to send come as {own}; rename the "
                 "stream with stream_maps and __alias__. Nothing was sent"
             )
         else:

@@ -896,7 +896,7 @@ def test_a_catalog_of_an_older_version_is_used_as_it_is(small: Company) -> None:
     outcome = run(api=Api(small, authorization=KEY), catalog=catalog)
     assert outcome.exit_code == 0
     assert outcome.records.keys() == {"labels", "sepa_transfers"}
-    assert set(outcome.records["labels"][0]) == {"id", "name"}
+    assert set(outcome.records["labels"][0]) == {"organization_id", "id", "name"}
     assert "what the catalog does not know, in 'parent_id' " in outcome.log
     assert outcome.bookmark("sepa_transfers"), "a stream without its key is read whole every time"
 

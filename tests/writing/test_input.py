@@ -136,10 +136,10 @@ def test_every_stream_of_the_tap_is_refused_with_the_way_out(name: str) -> None:
     done = load(messages([], stream=name))
     assert done.exit_code == 2
     [error] = done.errors
-    own = ("clients", "client_invoices", "supplier_invoices")
-    meant = f"new_{name}" if name in own else "new_transfers"
+    objects = ("clients", "client_invoices", "supplier_invoices")
+    own = f"new_{name}" if name in objects else "new_transfers"
     assert error == (
-        f"{name} is what Qonto already has. Rows to send come as {meant}; rename the stream "
+        f"{name} is what Qonto already has. Rows to send come as {own}; rename the stream "
         "with stream_maps and __alias__. Nothing was sent"
     )
 
