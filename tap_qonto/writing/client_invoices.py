@@ -106,7 +106,7 @@ class ClientInvoices:
             item.when = f"on {row.issued}" if row.finalize else "as a draft"
             items.append(item)
             name = self._client_name(row)
-            item.who = printable(name or row.client[-4:])
+            item.who = printable(name or row.client)
             if self._compare(item, row):
                 continue
             if name is None:
