@@ -153,13 +153,14 @@ BODY = (
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(BODY), BODY)
 CUT_GZIP = gzip.compress(BODY)[:-20]
 
+# Each says that its connection ends, as it does: a second request on it would be a race.
 SAVED = {
-    "204": b"HTTP/1.1 204 No Content\r\n\r\n",
-    "206": b"HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\n\r\n{}",
-    "202": b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}",
+    "204": b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+    "206": b"HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    "202": b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
     "103 and nothing else": b"HTTP/1.1 103 Early Hints\r\n\r\n",
-    "gzip that is cut": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
-    % (len(CUT_GZIP), CUT_GZIP),
+    "gzip that is cut": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n%s" % (len(CUT_GZIP), CUT_GZIP),
     "HTTP/1.0 without a length, cut": b"HTTP/1.0 200 OK\r\n\r\n" + BODY[:30],
     "a chunk of 16 exabytes": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"ffffffffffffffff\r\n" + BODY,
