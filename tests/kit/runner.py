@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -237,6 +238,7 @@ def captured(log_level: int = logging.INFO) -> Iterator[Seen]:
     handler = logging.StreamHandler(seen.log)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
     root = logging.getLogger()
+    thresholds = gc.get_threshold()
     level, handlers = root.level, {
         number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
     }  # fmt: skip
@@ -255,6 +257,9 @@ def captured(log_level: int = logging.INFO) -> Iterator[Seen]:
         root.setLevel(level)
         for number, previous in handlers.items():
             signal.signal(number, previous)
+        # A command keeps all that it began with; here its rows would stay for the next test.
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 def config_for(server: DemoServer) -> Row:
