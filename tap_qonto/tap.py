@@ -134,6 +134,8 @@ class TapQonto(SdkTap):
 
     @override
     def begin(self) -> None:
+        if any(isinstance(each, DocumentStream) and each.selected for each in self.in_order()):
+            self.reading.archive.check()
         if self._owner:
             self.reading.check_state(self._owner)
 

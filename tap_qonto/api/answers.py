@@ -120,16 +120,19 @@ def error_of(query: Query, reply: Reply) -> Exception:
     said = f"{request_line(query)} answered {status}{problem}"
     code = problem.code
     retry_after = retry_after_of(reply.headers, reply.at)
+    follows = ("page", "1") not in query.params and "page" in dict(query.params)
     match status:
         case 401:
             return UnauthorizedError(said, status=status, code=code)
+        case 404 if follows:
+            return PastTheEndError(said)
         case 403 | 404:
             return NotReadableError(said, status=status, code=code)
         case 408 | 425 | 429 | 500 | 502 | 503 | 504:
             return FaultError(said, status=status, code=code, retry_after=retry_after)
         case 422 if problem.is_ceiling:
             return CeilingError(said)
-        case 422 if ("page", "1") not in query.params and "page" in dict(query.params):
+        case 422 if follows:
             return PastTheEndError(said)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return AnswerError(

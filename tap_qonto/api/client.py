@@ -177,10 +177,9 @@ class Client:
         total = count_of(query, meta, "total_count", "total")
         pages = count_of(query, meta, "total_pages")
         size = count_of(query, meta, "per_page")
-        if pages is None and total is not None and per_page:
+        if pages is None and total is not None and per_page and (size or number == 1):
             # Pages may be shorter than asked for, but only the last one is shorter than the first.
-            held = len(rows) if number == 1 else 0
-            pages = -(-total // (size or held or per_page))
+            pages = -(-total // (size or len(rows) or per_page))
         if not size or (pages and total is not None and -(-total // size) != pages):
             # Nothing or nonsense is said, but no page is larger than was asked for.
             size = per_page if len(rows) == per_page else None

@@ -24,6 +24,7 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     │   └── CeilingError            more rows match than Qonto lists
     ├── RowError                    a row cannot be used at all
     ├── StorageError                a document cannot be stored or read back
+    │   ├── UnusablePlaceError      ... nor anything else at that place
     │   └── StoppedStoringError     ... because the run is at its end
     ├── DebtError                   more documents cannot be had than a state can name
     ├── UnusableFileError           a file that a row names cannot be sent
@@ -213,6 +214,12 @@ class RowError(SentenceError):
 
 class StorageError(SentenceError):
     """A document cannot be stored or read back; the message says where and why."""
+
+
+class UnusablePlaceError(StorageError):
+    """The place that the settings name for documents has taken none, so no document can be had."""
+
+    ends_run = True
 
 
 class StoppedStoringError(StorageError):

@@ -91,6 +91,15 @@ class Archive:
         """Whether the run is at its end."""
         return self._stopped.is_set()
 
+    def check(self) -> None:
+        """Find out whether documents can be stored, before anything is asked for.
+
+        Raises:
+            UnusablePlaceError: If they cannot.
+        """
+        if self._storage:
+            self._storage.check()
+
     def has_answered(self, stream: str) -> bool:
         """Return whether Qonto has told anything about any document of a stream in this run."""
         return stream in self._answered

@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 
 from typing_extensions import override
 
-from tap_qonto.api.errors import StorageError
+from tap_qonto.api.errors import UnusablePlaceError
 from tap_qonto.api.instants import from_datetime
 from tap_qonto.documents.parts import Workshop, alone_in, remove_abandoned
 from tap_qonto.documents.storage import BLOCK, Found, Storage, reason_of
@@ -39,6 +39,21 @@ class Folder(Storage):
     def __init__(self, root: Path) -> None:
         self._folder = root.expanduser().absolute()
         super().__init__(self._folder.as_uri())
+
+    @override
+    def check(self) -> None:
+        probe = self._folder / f".{token_hex(8)}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except (OSError, ValueError) as error:
+            msg = (
+                f"attachments_path names the folder {self._folder}, which cannot be used: "
+                f"{reason_of(error)}. Name another one, or let this user write there"
+            )
+            raise UnusablePlaceError(msg) from error
+        self._usable = True
 
     @override
     def uri(self, key: Key) -> str:
@@ -101,7 +116,7 @@ class Bucket(Storage):
         url: For example ``s3://bucket/folder``.
 
     Raises:
-        StorageError: If there is no driver for it.
+        UnusablePlaceError: If there is no driver for it.
     """
 
     def __init__(self, url: str) -> None:
@@ -114,15 +129,24 @@ class Bucket(Storage):
             extra = _EXTRAS.get(protocol)
             hint = f"tap-qonto[{extra}]" if extra else "the driver that fsspec names for it"
             msg = f"attachments_path begins with {protocol}://, which needs {hint} to be installed"
-            raise StorageError(msg) from None
+            raise UnusablePlaceError(msg) from None
         except Exception as error:  # noqa: BLE001 - each driver raises errors of its own
-            msg = f"attachments_path cannot be used: {reason_of(error)}"
-            raise StorageError(msg) from None
+            raise _unusable(protocol, error) from None
         self._path = self._path.rstrip("/")
         # There, the driver would rather create the bucket, with nobody's settings.
         self._has_no_folders = protocol in _EXTRAS
         super().__init__(self._files.unstrip_protocol(self._path))
+        self._protocol = protocol
         self._workshop = Workshop()
+
+    @override
+    def check(self) -> None:
+        # What an object store lets these credentials do, only a document tells.
+        if not self._has_no_folders:
+            try:
+                self._files.makedirs(self._path, exist_ok=True)
+            except Exception as error:
+                raise _unusable(self._protocol, error) from error
 
     @override
     def uri(self, key: Key) -> str:
@@ -206,6 +230,13 @@ class Bucket(Storage):
         return from_datetime(datetime.now(UTC))
 
 
+def _unusable(protocol: str, error: Exception) -> UnusablePlaceError:
+    return UnusablePlaceError(
+        f"attachments_path begins with {protocol}:// and cannot be used: {reason_of(error)}. Name "
+        "a folder, or a place in an object store (s3://, gs://, abfs://)"
+    )
+
+
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"} | dict.fromkeys(
     ("abfs", "abfss", "az", "adl"), "azure"
 )
@@ -219,7 +250,7 @@ def storage_at(path: str) -> Storage:
         path: A folder, or an fsspec URL.
 
     Raises:
-        StorageError: If there is no driver for it.
+        UnusablePlaceError: If there is no driver for it.
     """
     if "://" not in path and "::" not in path:
         return Folder(Path(path))

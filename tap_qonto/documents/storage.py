@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
-from tap_qonto.api.errors import StoppedStoringError, StorageError
+from tap_qonto.api.errors import StoppedStoringError, StorageError, UnusablePlaceError
 from tap_qonto.api.redaction import printable
 from tap_qonto.documents.parts import Turns
 
@@ -81,6 +81,16 @@ class Storage(ABC):
         self._parts: set[Path] = set()
         self._turns = Turns()
         self._stopped = threading.Event()
+        self._usable = False
+        """Whether a document has ever been stored or found there."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Find out whether documents can be stored, as far as that costs nothing.
+
+        Raises:
+            UnusablePlaceError: If they cannot.
+        """
 
     @abstractmethod
     def uri(self, key: Key) -> str:
@@ -183,7 +193,9 @@ class Storage(ABC):
         """
         with self.failing_at(key, "store"):
             file.flush()
-            return self._move(part, file, key)
+            at = self._move(part, file, key)
+        self._usable = True
+        return at
 
     def go_on(self) -> None:
         """Raise StoppedStoringError if the run is at its end."""
@@ -210,7 +222,7 @@ class Storage(ABC):
             if self._stopped.is_set():
                 raise StoppedStoringError from None
             msg = f"Cannot {what} the document {self.uri(key)}: {reason_of(error)}"
-            raise StorageError(msg) from None
+            raise (StorageError if self._usable else UnusablePlaceError)(msg) from None
 
 
 class _Aside:

@@ -184,7 +184,7 @@ class _Walk:
     def __init__(
         self, fetch: Fetch, pool: Pool | None, *, growing: bool = False, expected: int = 0
     ) -> None:
-        self._fetch = fetch
+        self._fetch_one = fetch
         self._pool = pool
         self._growing = growing
         self._stopped = False
@@ -205,6 +205,13 @@ class _Walk:
             if not self.read:
                 raise
             self._moved = self._moved or self.expected > 0
+
+    def _fetch(self, number: int) -> Page:
+        """Return a page; one that counts rows only has as many beside it as page 1 has said."""
+        page = self._fetch_one(number)
+        if page.pages is None and page.total is not None and self.expected:
+            return page._replace(pages=self.expected)
+        return page
 
     def _all(self) -> Iterator[Page]:
         """Yield page 1 and those that follow."""

@@ -84,7 +84,8 @@ class QontoStream(ReadAgain):
     Class keywords say what differs from the usual: `envelope`, the key that holds the rows
     (default: the stream's name); `scope`, the OAuth scope that the endpoint needs; `oauth_only`
     for endpoints that refuse API keys, which are not selected by default; `params` that every
-    request carries; `per_page`, 0 for lists that know no pages.
+    request carries; `per_page`, 0 for lists that know no pages; `counted`, False for lists that
+    are documented without counts.
     """
 
     path: ClassVar[str]
@@ -95,6 +96,7 @@ class QontoStream(ReadAgain):
     """Whether Qonto's own collection of requests gives the endpoint no API key."""
     params: ClassVar[tuple[tuple[str, str], ...]] = ()
     per_page: ClassVar[int] = PER_PAGE
+    counted: ClassVar[bool] = True
     holds_documents: ClassVar[bool] = False
     """Whether this is a `Companion` of its parent."""
     asks_to_begin: ClassVar[bool] = False
@@ -154,6 +156,9 @@ class QontoStream(ReadAgain):
     def page(self, query: Query, number: int, context: types.Context | None) -> Page:
         """Return one page, whose rows are clean when they are looked at."""
         page = self.run.client.page(query, self.envelope, number, per_page=self.per_page)
+        if page.pages is None and page.total is None and self.counted and self.per_page:
+            # Where counts are missing, pages may be shorter than asked for too: only looking tells.
+            page = page._replace(full=bool(page.rows))
         return page.changed(lambda row: self.clean(row, context))
 
     def clean(self, row: Any, context: types.Context | None) -> Row:

@@ -146,7 +146,7 @@ class Windowed(QontoStream):
     @override
     def page(self, query: Query, number: int, context: types.Context | None) -> Page:
         page = super().page(query, number, context)
-        if page.pages is None:
+        if page.pages is None and page.total is None:
             msg = (
                 f"GET {self.path} answered without the counts in 'meta' (total_count or "
                 "total_pages), by which the tap knows that no row was missed"

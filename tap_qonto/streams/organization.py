@@ -50,7 +50,7 @@ def _copied(value: Any, levels: int = DEEPEST) -> Any:
             return value
 
 
-class BankAccounts(Listed):
+class BankAccounts(Listed, counted=False):
     """Bank accounts, closed ones included; with `include_external_accounts` other banks' too."""
 
     name = "bank_accounts"

@@ -13,7 +13,15 @@ from tap_qonto.api.errors import StoppedStoringError
 from tap_qonto.demo import DemoServer
 from tap_qonto.documents.names import key_of
 from tap_qonto.documents.places import Folder
-from tests.kit.papers import RECEIPTS, Papers, files_in, path_of, pause
+from tests.kit.papers import (
+    INVOICES,
+    RECEIPTS,
+    Papers,
+    files_in,
+    path_of,
+    pause,
+    statuses,
+)
 from tests.kit.runner import catalog_of, config_for, start_process
 
 if TYPE_CHECKING:
@@ -90,18 +98,50 @@ def test_a_run_that_is_stopped_leaves_nothing_that_looks_whole(
     assert whole.stat().st_size == 3_000_000
 
 
-def test_a_folder_that_cannot_be_written_fails_with_one_sentence_that_names_it(
+PLACES = {
+    "a file in the way": ("{}/file", "cannot be used: "),
+    "a file above it": ("{}/file/below", "cannot be used: "),
+    "where nobody may write": ("/proc/tap-qonto", "cannot be used: "),
+    "no name of a folder": ("{}/a\0b", "cannot be used: "),
+    "an unknown protocol": (
+        "gopher://somewhere/else",
+        "begins with gopher:// and cannot be used: ",
+    ),
+    "no driver": ("gs://bucket/folder", "needs tap-qonto[gcs]"),
+}
+
+
+@pytest.mark.parametrize(("place", "told"), PLACES.values(), ids=PLACES)
+def test_a_place_that_cannot_be_used_ends_the_run_before_its_first_request(
+    papers: Papers, tmp_path: Path, place: str, told: str
+) -> None:
+    (tmp_path / "file").write_text("a file where a folder should be")
+    papers.receipts(1)
+    papers.invoice(papers.document("b"))
+    done = papers.run(*RECEIPTS, *INVOICES, "labels", attachments_path=place.format(tmp_path))
+    assert (done.exit_code, done.requests, done.records) == (1, [], {})
+    (line,) = done.log.splitlines()
+    assert line.startswith("ERROR tap-qonto attachments_path ")
+    assert told in line
+
+
+def test_a_place_that_nobody_needs_is_not_looked_at(papers: Papers) -> None:
+    papers.receipts(1)
+    done = papers.run("transactions", attachments_path="/proc/tap-qonto")
+    assert (done.exit_code, len(done.records["transactions"])) == (0, 1)
+
+
+def test_a_folder_that_takes_one_document_and_not_another_costs_that_stream_alone(
     papers: Papers, tmp_path: Path
 ) -> None:
     papers.receipts(1)
-    blocked = tmp_path / "documents"
-    blocked.write_text("a file where a folder should be")
-    done = papers.run(attachments_path=blocked)
+    papers.invoice(papers.document("b"))
+    (tmp_path / RECEIPTS[1]).write_text("a file where a folder should be")
+    done = papers.run(*RECEIPTS, *INVOICES, attachments_path=tmp_path)
     assert done.exit_code == 1
-    assert f"Cannot read the document {blocked.as_uri()}" in done.log or (
-        f"Cannot store the document {blocked.as_uri()}" in done.log
-    )
+    assert f" the document {tmp_path.as_uri()}/{RECEIPTS[1]}/a0" in done.log
     assert "Internal error" not in done.log
+    assert statuses(done, INVOICES[1]) == ["stored"]
 
 
 @contextmanager
