@@ -143,7 +143,7 @@ _PACE = (
         default=0.9,
         title="Rate limit share",
         description="Part of Qonto's rate limit (1,000 requests in 10 seconds and 10,000 in 10 "
-        "minutes per IP address) that this process may use.",
+        "minutes per IP address) that all runs on this machine together may use.",
     ),
     th.Property(
         "request_timeout",

@@ -45,6 +45,9 @@ _T = TypeVar("_T")
 _WAITING = 100
 """How many things may wait at once: as many as there are rows ahead."""
 
+_REFUSALS = 10
+"""Documents of a stream that Qonto refuses, if it tells of none, after which it is not asked."""
+
 YOUNG = 86_400
 """Seconds after a row's last change for which a document that does not exist is asked for again."""
 
@@ -85,6 +88,7 @@ class Archive:
             else None
         )
         self._answered: set[str] = set()
+        self._refusals: dict[str, list[QontoError]] = {}
 
     @property
     def stopped(self) -> bool:
@@ -100,9 +104,9 @@ class Archive:
         if self._storage:
             self._storage.check()
 
-    def has_answered(self, stream: str) -> bool:
-        """Return whether Qonto has told anything about any document of a stream in this run."""
-        return stream in self._answered
+    def forbids(self, stream: str) -> bool:
+        """Return whether Qonto has refused so many documents of a stream that it allows none."""
+        return stream not in self._answered and len(self._refusals.get(stream, ())) >= _REFUSALS
 
     def begin(self, document: Document) -> Fetched | Future[Fetched]:
         """Return the document's row, or begin what it takes to have it."""
@@ -193,6 +197,8 @@ class Archive:
                 self._copies.give_up()
             refused = isinstance(error, NotReadableError | UnauthorizedError)
             refusal = error if refused and document.stream not in self._answered else None
+            if refusal:
+                self._refusals.setdefault(document.stream, []).append(refusal)
             return Copy("failed", reason=str(error), refusal=refusal)
 
     # Asking
@@ -210,6 +216,8 @@ class Archive:
             QontoError: If Qonto does not say.
         """
         query, source = document.query, document.source
+        if self.forbids(document.stream):
+            raise self._refusals[document.stream][0]
         try:
             tries = self._copies.tries(document) if self._copies else None
             told: Row | None = self._client.object(query, source.envelope, tries=tries)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_qonto.api.errors import NotReadableError
+from tap_qonto.api.errors import NotReadableError, QontoError
 from tap_qonto.api.instants import from_datetime
 from tap_qonto.api.pages import Query
 from tap_qonto.documents.document import STATEMENT, Document
@@ -72,7 +72,12 @@ class ClientInvoiceAttachments(DocumentStream, belongs_to="client_invoice_id", i
         for attempt in range(_LOOKS):
             if attempt:
                 self.run.machine.sleep(_BETWEEN_LOOKS)
-            invoice = self._invoice(row["id"])
+            try:
+                invoice = self._invoice(row["id"])
+            except QontoError as error:
+                if error.ends_run:
+                    raise
+                break  # as long as it is young, the next run looks again
             if not invoice or invoice.get("attachment_id") or self.run.archive.stopped:
                 break
         if invoice is None:

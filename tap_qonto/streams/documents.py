@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from tap_qonto.api.errors import UnauthorizedError
+from tap_qonto.api.errors import DebtError, UnauthorizedError
 from tap_qonto.api.instants import from_datetime, uniform
 from tap_qonto.documents.copies import size_of
 from tap_qonto.documents.document import Document
@@ -171,6 +171,8 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if self._debts:
             reason = self._outcomes.first_reason
             because = f", the first because: {reason}" if reason else ""
+            if self.run.archive.forbids(self.name):
+                because += f". All were refused: they need the OAuth scope {self.scope}"
             said = f"{len(self._debts):,} document(s) could not be had{because}"
             self.run.failed.setdefault(self.name, []).append(said)
 
@@ -190,9 +192,10 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             for row in walker.rows(context or None):
                 for child_context in self.contexts(row):
                     self.write_all(child_context, walker)
-        if self.name not in self.run.skipped:
-            self._state[HAVE] = self.wants._asdict()
-            del self._state[CATCHING_UP]
+                if self.run.archive.forbids(self.name):
+                    return  # the next run goes on from here, if it may
+        self._state[HAVE] = self.wants._asdict()
+        del self._state[CATCHING_UP]
 
     def _try_again(self) -> None:
         """Try to have the documents that an earlier run could not have."""
@@ -210,10 +213,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if not owed and fetched.row["file_status"] == "missing":
             until = self._debts.until(ids)
             owed = until > from_datetime(datetime.fromtimestamp(self.run.machine.clock(), UTC))
-        if owed:
-            self._debts.add(ids, until)
-        else:
-            self._debts.pay(ids)
+        self._settled(ids, until, owed=owed)
         context = {self.belongs_to: ids[self.belongs_to]}
         self._outcomes.note(fetched, context)
         # Without anything new to say, the row that is there says more.
@@ -252,8 +252,6 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             documents = self._lacking(row, documents, parent)
         if not documents or not parent.is_wanted(row):
             return _Waiting(row)
-        if self.name in self.run.skipped:
-            return _Waiting(row, unfinished=True)
         return _Waiting(row, tuple(map(self.run.archive.begin, documents)))
 
     def _lacking(
@@ -290,22 +288,16 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         """Write the documents of the row whose turn it is.
 
         Raises:
+            BadCredentialsError: If the credentials are not accepted any more.
             DebtError: If too many cannot be had.
             QontoError: If Qonto cannot be asked.
             StorageError: If one cannot be stored.
         """
         for work in self._turn.documents:
             fetched = work.result() if isinstance(work, Future) else work
-            if fetched.refusal and self._refuses_all(fetched):
-                if not self.run.may_skip(self, fetched.refusal):
-                    raise fetched.refusal
-                self.run.skip(self, fetched.refusal)
-                parent.hold(self._turn.row)
-                break
-            if fetched.owed:
-                self._debts.add(fetched.row, fetched.until)
-            else:
-                self._debts.pay(fetched.row)
+            if isinstance(fetched.refusal, UnauthorizedError):
+                self.run.may_skip(self, fetched.refusal)
+            self._settled(fetched.row, fetched.until, owed=fetched.owed)
             self._outcomes.note(fetched, context or {})
             self._write_row(fetched.row, context)
         # A parent that is not selected itself writes no STATE before its end.
@@ -324,15 +316,23 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if self._is_usable(row):
             self.write(row)
 
-    def _refuses_all(self, fetched: Fetched) -> bool:
-        """Return whether a refusal concerns the stream, not this one document."""
-        if isinstance(fetched.refusal, UnauthorizedError):
-            return True
-        # The documents of the rows that follow are under way: has Qonto told of one of them?
-        wait([
-            work for row in self._ahead for work in row.documents if isinstance(work, Future)
-        ])  # fmt: skip
-        return not self.run.archive.has_answered(self.name)
+    def _settled(self, ids: Row, until: str, *, owed: bool) -> None:
+        """Note whether something of a document is owed.
+
+        Raises:
+            DebtError: If too much is, and not just because nothing may be read.
+        """
+        if not owed:
+            self._debts.pay(ids)
+            return
+        try:
+            self._debts.add(ids, until)
+        except DebtError:
+            if not self.run.archive.forbids(self.name):
+                raise
+            # No list of names is needed where all are lacking: a run that may read them has them.
+            for name in (HAVE, CATCHING_UP):
+                self._state.pop(name, None)
 
     @override
     def log_sync_costs(self) -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.kit.faults import Faults, answer
-from tests.kit.papers import INVOICES, Papers, Row, files_in, path_of, statuses
+from tests.kit.papers import INVOICES, Papers, Row, files_in, owed, path_of, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tap_qonto.demo import Request, Response
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -80,18 +82,91 @@ def test_a_document_above_the_limit_is_listed_only(
     assert asked == (0 if "file_size" not in differs else 1)
 
 
-def test_documents_that_may_not_be_read_are_skipped_and_hold_the_bookmark(
+@pytest.mark.parametrize("status", [403, 401])
+def test_documents_of_which_none_may_be_read_are_rows_that_say_so_and_hold_nothing_up(
+    papers: Papers, tmp_path: Path, status: int
+) -> None:
+    for number in range(60):
+        papers.invoice(papers.document(f"a{number}"))
+    refused = Faults(None, always=answer(status, {"errors": [{"code": "no", "detail": "No."}]}))
+
+    def refuse(request: Request) -> Response | None:
+        return refused(request) if request.path.startswith("/v2/attachments/") else None
+
+    papers.api.before.append(refuse)
+    done = papers.run(*INVOICES, attachments_path=tmp_path)
+    assert done.exit_code == 1
+    assert statuses(done, INVOICES[1]) == ["failed"] * 60
+    assert f"answered {status} no" in done.records[INVOICES[1]][59]["file_reason"]
+    assert len(done.records["client_invoices"]) == 60
+    assert (done.bookmark("client_invoices") or "")[:19] == papers.now.isoformat()[:19]
+    assert {item["id"] for item in owed(done, INVOICES[1])} == {f"a{n}" for n in range(60)}
+    (sentence,) = [line for line in done.log.splitlines() if line.startswith("ERROR")]
+    assert "60 document(s) could not be had" in sentence
+    assert "they need the OAuth scope attachment.read" in sentence
+    asked = sum(request.path.startswith("/v2/attachments/") for request in done.requests)
+    assert asked <= 10 + 8, "Qonto is not asked for each of them"
+
+    papers.api.before.remove(refuse)
+    paid = papers.run(*INVOICES, state=done.state, attachments_path=tmp_path)
+    assert (paid.exit_code, owed(paid, INVOICES[1])) == (0, [])
+    assert len(files_in(tmp_path)) == 60
+
+
+def test_more_documents_than_a_state_can_name_may_all_be_refused(
+    papers: Papers,
+) -> None:
+    for number in range(1_030):
+        papers.invoice(papers.document(f"a{number}"))
+    refused = Faults(None, always=answer(403, {"errors": []}))
+
+    def refuse(request: Request) -> Response | None:
+        return refused(request) if request.path.startswith("/v2/attachments/") else None
+
+    papers.api.before.append(refuse)
+    done = papers.run(*INVOICES)
+    assert done.exit_code == 1
+    assert len(done.records["client_invoices"]) == 1_030
+    assert (done.bookmark("client_invoices") or "")[:19] == papers.now.isoformat()[:19]
+    papers.api.before.remove(refuse)
+    paid = papers.run(*INVOICES, state=done.state)
+    assert (paid.exit_code, owed(paid, INVOICES[1])) == (0, [])
+    assert statuses(paid, INVOICES[1]) == ["metadata_only"] * 1_030
+
+
+def test_credentials_that_are_withdrawn_while_documents_are_read_end_the_run(
     papers: Papers, tmp_path: Path
 ) -> None:
-    papers.invoice(papers.document("a1"))
-    first = papers.now
-    papers.invoice(None)
-    papers.api.before.append(Faults("/attachments/a1", always=answer(403, {"errors": []})))
-    done = papers.run(*INVOICES, attachments_path=tmp_path)
-    assert done.exit_code == 0
-    assert "attachment.read" in done.log
-    assert len(done.records["client_invoices"]) == 2
-    assert (done.bookmark("client_invoices") or "")[:19] == first.isoformat()[:19]
+    for number in range(5):
+        papers.invoice(papers.document(f"a{number}"))
+    withdrawn = []
+
+    def refuse(request: Request) -> Response | None:
+        if request.path.startswith("/v2/attachments/"):
+            withdrawn.append(True)
+        return answer(401, {"errors": []})(request) if withdrawn else None
+
+    papers.api.before.append(refuse)
+    done = papers.run(*INVOICES, "labels", attachments_path=tmp_path)
+    assert done.exit_code == 1
+    (sentence,) = [line for line in done.log.splitlines() if line.startswith("ERROR")]
+    assert "401" in sentence
+    assert not done.bookmark("client_invoices")
+
+
+def test_a_link_that_is_refused_and_may_not_be_renewed_costs_one_document(
+    papers: Papers, tmp_path: Path
+) -> None:
+    """The links of the others came with their rows, so that Qonto is asked for this one alone."""
+    papers.receipts(5)
+    papers.always("a2", 403)
+    papers.api.before.append(Faults("/attachments/a2", always=answer(403, {"errors": []})))
+    done = papers.run(attachments_path=tmp_path)
+    assert done.exit_code == 1
+    assert statuses(done) == ["stored"] * 2 + ["failed"] + ["stored"] * 2
+    (bookmark,) = done.bookmarks("transactions").values()
+    assert bookmark[:19] == papers.now.isoformat()[:19]
+    assert [item["id"] for item in owed(done)] == ["a2"]
 
 
 @pytest.mark.usefixtures("slept")

@@ -172,8 +172,9 @@ def present(server: Stranger) -> datetime:
 
 FAILING = {
     "no counts", "no counts and short pages", "no order where one is asked for",
-    "no filter where one is asked for", "counts that lag while rows leave", "404 beyond the end",
-    "the last page beyond the end", "nothing beyond the end", "rows that leave", "rows that come late",
+    "no filter where one is asked for", "counts that lag while rows leave",
+    "404 beyond the end", "the last page beyond the end", "nothing beyond the end",
+    "rows that leave", "rows that come late",
 } | {name for name in MANNERS if "any order" in name}  # fmt: skip
 """Manners with which some streams say that they failed."""
 
