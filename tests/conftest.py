@@ -17,6 +17,19 @@ from tests.kit.runner import KEY, config_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep whatever this process and its children store out of the user's own folders."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        for name in list(os.environ):
+            if name.startswith(("TAP_QONTO_", "TARGET_QONTO_")):
+                patch.delenv(name)
+        yield folder
 
 
 @pytest.fixture(autouse=True)

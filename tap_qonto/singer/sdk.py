@@ -181,7 +181,9 @@ class SdkTap(SdkPlugin, Tap):
                 self.begin()
                 self._read_all()
             finally:
+                self._ending = True  # a second signal must not keep this from being done
                 self.leave()
+            self._ending = False
             # Before: what a run that could not have everything has to say is an error.
             self.message_writer.flush()
             self.conclude()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -147,6 +148,13 @@ def test_every_request_of_a_run_counts_beside_the_token_store(
     (file,) = store.parent.glob("rate-limit-127.0.0.1_*[0-9]")
     shared = file.read_bytes()
     assert int.from_bytes(shared[:8], "little") == len(done.requests)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks where Linux keeps such files")
+def test_no_test_writes_into_the_folders_of_whoever_runs_it(own_home: Path) -> None:
+    before = set(own_home.rglob("rate-limit-*"))
+    run({"rate_limit_share": 0.9}, api=Api(Company(transactions=60)), select=["labels"])
+    assert len(set(own_home.rglob("rate-limit-*")) - before) == 2, "a file and its lock"
 
 
 def test_each_server_has_a_limit_of_its_own(tmp_path: Path) -> None:

@@ -131,7 +131,8 @@ def test_more_documents_than_a_state_can_name_may_all_be_refused(
     papers.api.before.remove(refuse)
     paid = papers.run(*INVOICES, state=done.state)
     assert (paid.exit_code, owed(paid, INVOICES[1])) == (0, [])
-    assert statuses(paid, INVOICES[1]) == ["metadata_only"] * 1_030
+    assert set(statuses(paid, INVOICES[1])) == {"metadata_only"}
+    assert len({row["id"] for row in paid.records[INVOICES[1]]}) == 1_030
 
 
 def test_credentials_that_are_withdrawn_while_documents_are_read_end_the_run(

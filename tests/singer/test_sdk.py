@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk import Stream, Tap
 from singer_sdk.plugin_base import PluginBase
+from typing_extensions import override
 
 from tap_qonto.api.errors import StoppedError
 from tap_qonto.singer.sdk import SdkStream, SdkTap
-from tap_qonto.singer.sdk_plugin import SdkPlugin
+from tap_qonto.singer.sdk_plugin import ConfigInput, SdkPlugin
 from tap_qonto.tap import TapQonto
 from tests.kit.faults import Faults, answer
-from tests.kit.runner import catalog_of, run
+from tests.kit.runner import captured, catalog_of, parsed, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,6 +185,30 @@ def test_a_signal_waits_until_the_message_under_way_is_written() -> None:
         tap.message_writer.flush()
     with pytest.raises(StoppedError):
         tap._handle_termination(15, None)  # noqa: SLF001 - what the SDK calls
+
+
+class Impatient(TapQonto):
+    """A tap that is asked to stop before its first stream, and again while it does so."""
+
+    has_left = False
+
+    @override
+    def begin(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    @override
+    def leave(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        super().leave()
+        type(self).has_left = True
+
+
+def test_a_second_signal_keeps_no_run_from_ending_as_it_should() -> None:
+    with captured() as seen, pytest.raises(SystemExit) as ended:
+        Impatient.invoke(config=ConfigInput(config={"environment": "demo"}))
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert Impatient.has_left
+    assert [message["type"] for message in parsed(seen.output.getvalue())] == ["STATE"]
 
 
 def test_a_catalog_without_keys_gets_those_of_the_stream(api: Api) -> None:
