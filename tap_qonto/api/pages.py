@@ -130,15 +130,18 @@ class Page(NamedTuple):
     @property
     def is_short(self) -> bool:
         """Whether the page holds fewer rows than its own counts promise."""
+        return len(self.rows) < self.promised
+
+    @property
+    def promised(self) -> int:
+        """How many different rows the page must hold, as far as its own counts tell."""
         if self.pages is None:
-            return False
+            return 0
         if self.number < self.pages:
-            return len(self.rows) < (self.size or self._least)
-        if self.total is None:
-            return False
-        if self.number == 1:
-            return len(self.rows) < self.total
-        return self.size is not None and len(self.rows) < self.total - (self.number - 1) * self.size
+            return self.size or max(self._least, len(self.rows))
+        if self.total is None or (self.number > 1 and self.size is None):
+            return 0
+        return self.total - (self.number - 1) * (self.size or 0)
 
     @property
     def _least(self) -> int:

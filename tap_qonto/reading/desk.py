@@ -24,14 +24,14 @@ class Segment:
 
     Attributes:
         pages: Rows that nobody has taken yet, in the order of the answers, each with the bound
-            that they were asked for from.
+            that they were asked for from, and how many different ones there must be.
         questions: What the segment wants to ask next and has not asked yet, with their places.
         over: Whether nothing more will be asked.
         error: Why it is over, if it has failed. The pages before that are good.
     """
 
     def __init__(self) -> None:
-        self.pages: list[tuple[str | None, Sequence[Row]]] = []
+        self.pages: list[tuple[str | None, Sequence[Row], int]] = []
         self.questions: list[tuple[int, Question]] = []
         self.over = False
         self.error: Exception | None = None

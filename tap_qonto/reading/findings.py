@@ -114,7 +114,7 @@ def _listed(counts: Counter[tuple[str, str]]) -> str:
     return ", ".join(named)
 
 
-_MOST_PATHS = 100
+_MOST_PATHS = 1_000
 """Paths that one line names; beyond them an object has its data in the names of its fields."""
 
 

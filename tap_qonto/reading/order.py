@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from tap_qonto.api.errors import UnsortedError
+from tap_qonto.api.errors import ListError, UnsortedError
 from tap_qonto.reading.block import restart
 
 if TYPE_CHECKING:
@@ -28,16 +28,24 @@ class New:
         """Forget what a part has emitted: its rows belong to no other."""
         self._seen.clear()
 
-    def of(self, rows: Sequence[Row], part: Bounds) -> list[Row]:
+    def of(self, rows: Sequence[Row], part: Bounds, promised: int = 0) -> list[Row]:
         """Return the rows that belong to a part of the window and have not been emitted.
 
         Args:
             rows: Rows as they come.
             part: From the first key that may be new to the first one after the part.
+            promised: How many different rows there must be.
 
         Raises:
+            ListError: If there are fewer: one that comes twice may stand in place of another.
             UnsortedError: If they are not in order.
         """
+        if (different := len({row["id"] for row in rows})) < promised:
+            msg = (
+                f"Qonto counts {promised} rows in an answer, but sent only {different} different "
+                "ones. Nothing was skipped: the bookmark stays before them; run again"
+            )
+            raise ListError(msg)
         key, seen, end, until = self._key, self._seen, self._window.end, part.end
         lower = part.start or ""
         previous = ""

@@ -141,9 +141,9 @@ class WindowReading:
                 first = self.segments[0]
                 self._desk.serve(first)
                 if first.pages:
-                    early, rows = first.pages.pop(0)
+                    early, rows, promised = first.pages.pop(0)
                     start = max(early or "", first.start or "")
-                    yield from new.of(rows, Bounds(start, first.end))
+                    yield from new.of(rows, Bounds(start, first.end), promised)
                 elif first.error:
                     raise first.error
                 else:
@@ -169,7 +169,7 @@ class WindowReading:
                 self._halve(stretch)
                 continue
             self._tell(page)
-            stretch.pages.append((early, page.rows))
+            stretch.pages.append((early, page.rows, page.promised))
             last = self._list.last_key(page.rows)
             if page.is_last or self._is_beyond(last, stretch):
                 return
@@ -273,7 +273,7 @@ class WindowReading:
                 yield from block.read()
             except CeilingError:
                 continue
-            stretch.pages.append((early, block.rows))
+            stretch.pages.append((early, block.rows, 0))
             stretch.at = until
             return
         raise self._too_many(last)

@@ -12,10 +12,11 @@ import pytest
 
 from tap_qonto.api.errors import UnreadableError
 from tap_qonto.demo import DemoServer
+from tap_qonto.demo.worlds.hostile import HOSTILE, many_entries_to_one_place, predicted
 from tap_qonto.documents.facturx import Invoice
 from tap_qonto.documents.reader import InvoiceReader
 from tests.kit.papers import INVOICES, Papers, files_in, pause, statuses
-from tests.kit.pdfs import HOSTILE, many_entries_to_one_place, pdf, predicted
+from tests.kit.pdfs import pdf
 from tests.kit.runner import catalog_of, config_for, start_process
 
 if TYPE_CHECKING:

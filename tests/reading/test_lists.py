@@ -161,6 +161,36 @@ def test_answers_that_hold_fewer_rows_than_they_count_are_read_again_and_then_re
     assert pauses == [1, 2, 3]
 
 
+@pytest.mark.parametrize("reader", [read, newest])
+def test_a_row_that_always_stands_in_place_of_another_is_not_counted_twice(
+    reader: Callable[[Callable[[int], Page]], Iterator[Row]],
+) -> None:
+    """No page is short, no count differs, all readings agree, and yet one row never comes."""
+    shelf = Shelf(dated(35))
+    twice = [*shelf.rows[:10], shelf.rows[9], *shelf.rows[11:]]
+
+    def stuck(number: int) -> Page:
+        page = shelf(number)
+        return page._replace(rows=twice[(number - 1) * 10 : number * 10])
+
+    with pytest.raises(ListError, match="counts 35 rows, but sent only 34 different ones"):
+        list(reader(stuck))
+
+
+@pytest.mark.parametrize("reader", [read, newest])
+def test_a_count_that_falls_between_two_pages_is_a_change_though_it_rises_again(
+    reader: Callable[[Callable[[int], Page]], Iterator[Row]],
+) -> None:
+    shelf = Shelf(dated(35))
+
+    def dipping(number: int) -> Page:
+        page = shelf(number)
+        return page._replace(total=34) if number == 2 else page
+
+    with pytest.raises(ListError, match="changed during each"):
+        list(reader(dipping))
+
+
 def test_an_early_first_page_is_not_paired_with_later_ones() -> None:
     shelf = Shelf(numbered(25))
     early = shelf(1)._replace(early=True)
@@ -237,6 +267,19 @@ def test_a_page_that_is_short_before_the_start_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("pages", [3, 6])
+def test_a_page_of_unknown_size_is_no_reason_to_stop_at_the_start() -> None:
+    """It may lack a row, which only the count of all rows tells."""
+    shelf = Shelf(dated(35))
+
+    def lacking(number: int) -> Page:
+        page = shelf(number)
+        rows = [row for row in page.rows if row["id"] != "row-2"]
+        return page._replace(rows=rows, size=None)
+
+    with pytest.raises(ListError, match="counts 35 rows, but sent only 34"):
+        list(newest(lacking, start=shelf.rows[5]["updated_at"]))
+
+
 def test_rows_that_move_to_the_front_at_each_request_hide_no_other(pages: int) -> None:
     shelf = Shelf(dated(pages * 10))
     existed = {row["id"] for row in shelf.rows}

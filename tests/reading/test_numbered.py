@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+pytestmark = pytest.mark.usefixtures("slept")
+
 AGAIN = "the list changed while it was read, so it is read again"
 
 

@@ -45,6 +45,11 @@ def twice(rows: list[Row], _name: str) -> list[Row]:
     return [*rows[:1], *rows]
 
 
+def in_place(rows: list[Row], _name: str) -> list[Row]:
+    """Show the first row of each page a second time, in place of the second one."""
+    return [*rows[:1], *rows[:1], *rows[2:]]
+
+
 def hours_off(hours: float) -> Any:
     return lambda: format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)
 
@@ -107,7 +112,9 @@ MANNERS: dict[str, Manners] = {
     "no filter where one is asked for": Manners(
         unfiltered=frozenset(LISTS), most=40
     ),
-    "rows twice on a page": Manners(shown=twice, most=40),
+    "rows twice on a page": Manners(shown=twice, most=40, says="true"),
+    "rows twice on a page of unknown size": Manners(shown=twice, most=40),
+    "rows in place of others": Manners(shown=in_place, most=40),
     "one status": Manners(statuses="first"),
     "the last status": Manners(statuses="last"),
     "gzip": Manners(coding="gzip"),
@@ -174,7 +181,8 @@ FAILING = {
     "no counts", "no counts and short pages", "no order where one is asked for",
     "no filter where one is asked for", "counts that lag while rows leave",
     "404 beyond the end", "the last page beyond the end", "nothing beyond the end",
-    "rows that leave", "rows that come late",
+    "rows that leave", "rows that come late", "rows in place of others",
+    "rows twice on a page of unknown size",
 } | {name for name in MANNERS if "any order" in name}  # fmt: skip
 """Manners with which some streams say that they failed."""
 

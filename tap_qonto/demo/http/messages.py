@@ -50,11 +50,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One answer; a body in parts is sent as it comes, and `Content-Length` tells its size."""
+    """One answer; a body in parts is sent as it comes, and `Content-Length` tells its size.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By name.
+        body: What is sent, at once or in parts.
+        first: Bytes that a server sends before the answer; inside the process there are none.
+        version: Of HTTP. An answer in HTTP/1.0 ends with its connection.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes | Iterable[bytes]
+    first: Iterable[bytes] = ()
+    version: str = "HTTP/1.1"
 
 
 _FLAT: Final = (412, 428)

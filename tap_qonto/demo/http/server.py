@@ -100,13 +100,15 @@ class _Handler(socketserver.StreamRequestHandler):
         """Send an answer; False when the connection ends with it."""
         body = response.body
         headers = dict(response.headers)
+        for part in response.first:
+            self.connection.sendall(part)
         if isinstance(body, bytes):
             headers.setdefault("Content-Length", str(len(body)))
         else:
             headers["Connection"] = "close"
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         reason = responses.get(response.status, "")
-        head = f"HTTP/1.1 {response.status} {reason}\r\n{lines}\r\n".encode("latin-1")
+        head = f"{response.version} {response.status} {reason}\r\n{lines}\r\n".encode("latin-1")
         if head_only:
             self.connection.sendall(head)
             return True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_qonto.demo.http.messages import Response
-from tap_qonto.demo.worlds.world import World, altered, at, below, instead, refusal
+from tap_qonto.demo.worlds.world import World, altered, at, below, instead, refusal, rows_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tap_qonto.demo.http.api import Api
     from tap_qonto.demo.http.messages import Request
@@ -84,6 +86,56 @@ def _busy(api: Api) -> None:
     api.before.append(answer)
 
 
+def _hints(api: Api) -> None:
+    """Announce each answer by a hint, as a server does that wants to save time."""
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    api.after.append(lambda _, response: replace(response, first=[hint]))
+
+
+def _of_old(api: Api) -> None:
+    """Answer each question first by half an answer of HTTP/1.0, which tells no length."""
+    seen: set[str] = set()
+
+    def cut(request: Request, response: Response) -> Response | None:
+        name = f"{request.path} {request.query}"
+        if name in seen or not request.path.startswith("/v2/"):
+            return None
+        seen.add(name)
+        body = response.body if isinstance(response.body, bytes) else b""
+        return replace(response, body=[body[: len(body) // 2]], version="HTTP/1.0")
+
+    api.after.append(cut)
+
+
+def _huge(_: Request) -> Response:
+    """Announce a part of an answer that no memory can hold."""
+    return Response(200, {**_JSON, "Transfer-Encoding": "chunked"}, [b"F" * 15 + b"\r\n{}"])
+
+
+def _proxy(api: Api) -> None:
+    """Be a proxy that answers CONNECT with one byte per second."""
+
+    def connect(request: Request) -> Response | None:
+        if request.method != "CONNECT":
+            return None
+        greeting = b"HTTP/1.1 200 Connection established\r\nX-Slow: " + b"." * 100_000
+        return Response(200, {}, b"", first=_dripping(greeting))
+
+    api.before.append(connect)
+
+
+def _dripping(content: bytes) -> Iterator[bytes]:
+    for byte in content:
+        yield bytes((byte,))
+        time.sleep(1)
+
+
+def _odd_fields(body: Any, _: Request) -> None:
+    """Add a field that nobody documents, and send others as what they should not be."""
+    for row in rows_in(body):
+        row |= {"colour": "red", "name": {"first": row["name"]}}
+
+
 def _after_a_while(asked: Asked) -> Callable[[Api], None]:
     """Return what refuses the credentials for one resource, though they work elsewhere."""
     detail = "Authentication credentials are not valid"
@@ -94,6 +146,9 @@ WORLDS: Final[dict[str, World]] = {
     "refused-stream": World(
         "the beneficiaries answer 400",
         _refused(400, "bad_request", "per_page is invalid", "/sepa/beneficiaries"),
+    ),
+    "invalid-stream": World(
+        "the labels answer 422", _refused(422, "invalid", "per_page is invalid", "/labels")
     ),
     "unauthorized-stream": World(
         "the cards answer 401 as if the credentials were wrong", _after_a_while(at("/cards"))
@@ -115,5 +170,18 @@ WORLDS: Final[dict[str, World]] = {
         "some labels have names that cannot be read: a lone surrogate, NaN, 600 levels", _unreadable
     ),
     "odd-answers": World("each question is first answered with 204, 206, nothing, …", _odd()),
+    "hints": World("each answer comes after a 103", _hints),
+    "http-1-0": World("each question is first answered in HTTP/1.0, and cut", _of_old),
+    "huge-chunks": World(
+        "each question is first answered with a part larger than any memory",
+        instead(below("/v2/"), _huge, 1),
+    ),
+    "slow-proxy": World(
+        "as a proxy (HTTPS_PROXY) the server answers one byte per second", _proxy
+    ),
+    "odd-fields": World(
+        "labels have a field that is new, and a name that is an object",
+        altered(at("/labels"), _odd_fields),
+    ),
     "busy": World("429 with a Retry-After of 0, -5 and a date that has passed", _busy),
 }  # fmt: skip

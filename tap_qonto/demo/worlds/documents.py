@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_qonto.demo.http.messages import Request, Response
+from tap_qonto.demo.worlds import hostile
 from tap_qonto.demo.worlds.world import World, altered, below, instead, refusal, rows_in
 
 if TYPE_CHECKING:
@@ -12,7 +15,8 @@ if TYPE_CHECKING:
 
     from tap_qonto.demo.http.api import Api
 
-_XREF: Final = 200_000
+_OK: Final = 200
+_TWICE: Final = 2
 
 
 def _some(start: str) -> Callable[[Request], bool]:
@@ -48,30 +52,54 @@ def _other_size(body: Any, _: Request) -> None:
 
 def _cut(api: Api) -> None:
     """Send half of each file at first, with nothing that tells how much there is."""
+    _damaged(
+        api, lambda content: Response(200, {}, [content[: len(content) // 2]], version="HTTP/1.0")
+    )
+
+
+def _packed(api: Api) -> None:
+    """Send each file packed, at first without the end of what it is packed in."""
+    packed = {"Content-Encoding": "gzip"}
+    _damaged(api, lambda content: Response(200, packed, [gzip.compress(content, 1)[:-4]]))
+
+
+def _damaged(api: Api, answer: Callable[[bytes], Response]) -> None:
+    """Send each file damaged twice, and tell its size nowhere."""
     seen: dict[str, int] = {}
 
-    def cut(request: Request, response: Response) -> Response | None:
-        if not request.path.startswith("/files/") or not isinstance(response.body, bytes):
+    def damage(request: Request, response: Response) -> Response | None:
+        if not request.path.startswith("/files/") or response.status != _OK:
             return None
         seen[request.path] = seen.get(request.path, 0) + 1
-        if response.status != 200 or seen[request.path] > 2:
-            return None
-        return Response(200, response.headers, [response.body[: len(response.body) // 2]])
+        body = response.body
+        content = body if isinstance(body, bytes) else b"".join(body)
+        if seen[request.path] <= _TWICE:
+            return answer(content)
+        return replace(response, body=content)
 
     altered(below("/v2/"), _no_size)(api)
-    api.after.append(cut)
+    api.after.append(damage)
 
 
-def _hostile(api: Api) -> None:
-    """Give one supplier invoice a PDF whose table of places names one place 200,000 times."""
-    row = next(api.company.rows("supplier_invoices"))
-    head = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\n"
-    table = b"0000000009 00000 n \n" * _XREF
-    tail = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (_XREF, len(head))
-    content = head + b"xref\n0 %d\n" % _XREF + table + tail
-    known = api.company.get("attachments", row["attachment_id"]) or {}
-    api.company.put("attachments", {**known, "file_size": str(len(content))})
-    api.company.replace_document(row["attachment_id"], content)
+def _shared(api: Api) -> None:
+    """Let all supplier invoices point at one document."""
+    rows = list(api.company.rows("supplier_invoices"))
+    for row in rows[1:]:
+        one = {name: rows[0][name] for name in ("attachment_id", "display_attachment_id")}
+        api.company.put("supplier_invoices", {**row, **one})
+
+
+def _hostile(content: Callable[[], bytes]) -> Callable[[Api], None]:
+    """Return what gives one supplier invoice a PDF that holds up its readers."""
+
+    def play(api: Api) -> None:
+        row = next(api.company.rows("supplier_invoices"))
+        made = content()
+        known = api.company.get("attachments", row["attachment_id"]) or {}
+        api.company.put("attachments", {**known, "file_size": str(len(made))})
+        api.company.replace_document(row["attachment_id"], made)
+
+    return play
 
 
 WORLDS: Final[dict[str, World]] = {
@@ -102,5 +130,17 @@ WORLDS: Final[dict[str, World]] = {
         altered(below("/v2/attachments/"), _other_size),
     ),
     "cut-documents": World("files of unknown size end in the middle, twice each", _cut),
-    "hostile-document": World("a supplier's PDF names one place 200,000 times", _hostile),
+    "packed-documents": World("files come packed, twice each without the end of that", _packed),
+    "shared-documents": World("all supplier invoices point at one document", _shared),
+    "hostile-document": World(
+        "a supplier's PDF names one place 200,000 times",
+        _hostile(hostile.many_entries_to_one_place),
+    ),
+    **{
+        f"hostile-{name.replace('_', '-')}": World(
+            f"a supplier's PDF is hostile: {name.replace('_', ' ')}", _hostile(content)
+        )
+        for name, content in hostile.HOSTILE.items()
+        if content is not hostile.many_entries_to_one_place
+    },
 }  # fmt: skip

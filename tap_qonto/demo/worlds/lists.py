@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_qonto.demo.http.api import Api
-    from tap_qonto.demo.http.messages import Request
+    from tap_qonto.demo.http.messages import Request, Response
     from tap_qonto.demo.world.rows import Row
 
 _OFTEN: Final = 40
@@ -90,6 +90,21 @@ def _bare(row: Row) -> Row:
     return {name: value for name, value in row.items() if name != "attachments"}
 
 
+def _early_page(api: Api) -> None:
+    """Let an hour pass after the first page 1 of each numbered list: one leaves, one joins."""
+    early: set[str] = set()
+
+    def swap(request: Request, _: Response) -> None:
+        collection = _NUMBERED.get(request.path)
+        if collection is not None and dict(request.query).get("page", "1") == "1":
+            with api.company.lock:
+                if collection not in early:
+                    early.add(collection)
+                    _swap_in_list(api, collection, request, 1)
+
+    api.after.append(swap)
+
+
 def _behind(tries: int | None) -> Callable[[Api], None]:
     """Return what keeps the last row of each list back, while its count already tells of it."""
 
@@ -120,6 +135,17 @@ WORLDS: Final[dict[str, World]] = {
     "swap-in-list": World(
         "between two pages of a numbered list one row is deleted and one is added",
         _between(_NUMBERED, _swap_in_list, _TWICE), {"page_limit": 10},
+    ),
+    "early-page": World(
+        "page 1 of a numbered list is an hour older than page 2: one row has left, one has joined",
+        _early_page, {"page_limit": 10},
+    ),
+    "crowded": World(
+        "lists give out no more than 20 rows for one query",
+        options={"ceiling": 20, "page_limit": 5},
+    ),
+    "one-status": World(
+        "of several statuses only the first one counts", options={"status_reading": "first"}
     ),
     "count-ahead": World(
         "the first two answers hold a row less than their count says", _behind(2),
