@@ -266,7 +266,6 @@ def test_a_page_that_is_short_before_the_start_is_noticed() -> None:
     assert {row["id"] for row in rows} == {f"row-{number}" for number in range(5)}
 
 
-@pytest.mark.parametrize("pages", [3, 6])
 def test_a_page_of_unknown_size_is_no_reason_to_stop_at_the_start() -> None:
     """It may lack a row, which only the count of all rows tells."""
     shelf = Shelf(dated(35))
@@ -280,6 +279,7 @@ def test_a_page_of_unknown_size_is_no_reason_to_stop_at_the_start() -> None:
         list(newest(lacking, start=shelf.rows[5]["updated_at"]))
 
 
+@pytest.mark.parametrize("pages", [3, 6])
 def test_rows_that_move_to_the_front_at_each_request_hide_no_other(pages: int) -> None:
     shelf = Shelf(dated(pages * 10))
     existed = {row["id"] for row in shelf.rows}
