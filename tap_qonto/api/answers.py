@@ -151,8 +151,9 @@ def not_json(query: Query, reply: Reply) -> QontoError:
     headers = reply.headers
     kind = headers.get("Content-Type", "no content type").split(";")[0][:50]
     is_measured = "Content-Length" in headers or "Transfer-Encoding" in headers
-    if "html" not in kind and ("Content-Encoding" in headers or not is_measured):
-        # Nothing has said how long the text would be.
+    unsure = "Content-Encoding" in headers or not is_measured or not reply.body
+    if "html" not in kind and unsure:
+        # Nothing has said how long the text would be, or nothing has come.
         return FaultError(
             f"{request_line(query)} answered 200 with text that breaks off", status=reply.status
         )

@@ -15,7 +15,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tap_qonto.api.errors import ListError, PastTheEndError
+from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError
+from tap_qonto.reading.block import CEILING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about
     keys: Sequence[str],
     pool: Pool,
     readings: int = READINGS,
+    ceiling: int = CEILING,
     on_count: Callable[[int], None] = lambda _count: None,
     on_change: Callable[[], None] = lambda: None,
     pause: Callable[[int], None] = lambda _readings: None,
@@ -47,6 +49,7 @@ def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about
         keys: Names of the primary key's fields.
         pool: Fetches the pages, if the first one says how many there are.
         readings: How often the list is read at most.
+        ceiling: Rows that the server lists at most.
         on_count: Is told how many rows there are.
         on_change: Is told that a reading was incomplete or has seen other rows than the one
             before, so that the list is read again.
@@ -60,7 +63,7 @@ def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about
     expected = 0
     for reading in range(1, readings + 1):
         last = reading == readings
-        walk = _Walk(fetch, pool, expected=expected)
+        walk = _Walk(fetch, pool, ceiling, expected=expected)
         tally.begin(reading)
         for page in walk.pages():
             if page.number == 1:
@@ -87,6 +90,7 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
     start: str | None,
     end: str,
     readings: int = READINGS,
+    ceiling: int = CEILING,
     on_count: Callable[[int], None] = lambda _count: None,
     on_change: Callable[[], None] = lambda: None,
     pause: Callable[[int], None] = lambda _readings: None,
@@ -103,6 +107,7 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
         start: Rows with an earlier key are not needed, uniform; None reads everything.
         end: The last instant that the run reads, uniform. Rows after it are emitted too.
         readings: How often the list is read at most.
+        ceiling: Rows that the server lists at most.
         on_count: Is told how many rows the whole list has.
         on_change: Is told that the list is read again, as in `read_numbered`.
         pause: Is called before that, with the number of readings so far.
@@ -116,7 +121,7 @@ def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact a
     for reading in range(1, readings + 1):
         last = reading == readings
         # One page after the other: rows only ever move to the front or towards pages to come.
-        walk = _Walk(fetch, None, growing=True)
+        walk = _Walk(fetch, None, ceiling, growing=True)
         tally.begin(reading)
         border = _Border(start)
         for page in chain(walk.pages(), walk.front(tally)):
@@ -177,14 +182,22 @@ class _Walk:
     Args:
         fetch: Returns one page.
         pool: Fetches the pages side by side; None for one after the other.
+        ceiling: Rows that the server lists at most.
         growing: Whether rows join in front only, where they move no other out of sight.
         expected: How many pages there were a moment ago; 0 if nobody knows.
     """
 
     def __init__(
-        self, fetch: Fetch, pool: Pool | None, *, growing: bool = False, expected: int = 0
+        self,
+        fetch: Fetch,
+        pool: Pool | None,
+        ceiling: int,
+        *,
+        growing: bool = False,
+        expected: int = 0,
     ) -> None:
         self._fetch_one = fetch
+        self._ceiling = ceiling
         self._pool = pool
         self._growing = growing
         self._stopped = False
@@ -232,9 +245,7 @@ class _Walk:
         # Nothing has to wait for page 1: what it counts is compared with what the others count.
         for page in self._pool.fetch_in_order(self._fetch, self.expected, first=1):
             yield page
-        while not page.is_last and not self._stopped:
-            page = self._fetch(page.number + 1)
-            yield page
+        yield from self._rest(page)
 
     def front(self, tally: _Tally) -> Iterator[Page]:
         """Yield page 1 once more, if rows may have moved there from pages that were to come."""
@@ -269,10 +280,25 @@ class _Walk:
         if self._pool and first.pages is not None and not self._stopped:
             for page in self._pool.fetch_in_order(self._fetch, first.pages):
                 yield page
-        # One after the other, and what has been added meanwhile.
+        yield from self._rest(page)
+
+    def _rest(self, page: Page) -> Iterator[Page]:
+        """Yield what follows a page, one after the other, and what has been added meanwhile.
+
+        Raises:
+            CeilingError: If more follows than is counted.
+        """
         while not page.is_last and not self._stopped:
             page = self._fetch(page.number + 1)
             yield page
+        if page.total == self._ceiling and not self._stopped:
+            # The count may be exact or capped; only the page after the last one tells.
+            try:
+                further = self._fetch_one(page.number + 1)
+            except PastTheEndError:
+                return
+            if further.rows:
+                raise CeilingError
 
 
 _BITS = 8

@@ -195,6 +195,7 @@ class QontoStream(ReadAgain):
         return read_numbered(
             lambda number: self.page(query, number, context),
             keys=self.primary_keys,
+            ceiling=self.run.machine.ceiling,
             pool=self.run.client.pool,
             on_count=lambda rows: self.progress.expect(query, rows),
             on_change=self.say_changed,

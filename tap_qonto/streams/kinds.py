@@ -184,6 +184,7 @@ class NewestFirst(Listed):
             key="updated_at",
             start=self.start(context),
             end=self.run.end,
+            ceiling=self.run.machine.ceiling,
             on_count=lambda rows: self.progress.expect(query, rows),
             on_change=self.say_changed,
             pause=self.pause,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_qonto.api.errors import ListError, PastTheEndError
+from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError
 from tap_qonto.api.pages import Page, Pool
 from tap_qonto.reading.lists import read_newest_first, read_numbered
 
@@ -189,6 +189,44 @@ def test_a_count_that_falls_between_two_pages_is_a_change_though_it_rises_again(
 
     with pytest.raises(ListError, match="changed during each"):
         list(reader(dipping))
+
+
+@pytest.mark.parametrize("reader", [read, newest])
+@pytest.mark.parametrize("more", [0, 1, 25])
+def test_a_count_that_may_be_capped_is_not_taken_for_the_whole(
+    reader: Callable[..., Iterator[Row]], more: int
+) -> None:
+    shelf = Shelf(dated(40 + more))
+
+    def capped(number: int) -> Page:
+        if number > 4 and more:
+            raise CeilingError
+        return shelf(number)._replace(pages=4, total=40)
+
+    def generous(number: int) -> Page:
+        return shelf(number)._replace(pages=4, total=40)
+
+    if not more:
+        assert len(list(reader(capped, ceiling=40))) == 40
+        return
+    for way in (capped, generous):
+        with pytest.raises(CeilingError):
+            list(reader(way, ceiling=40))
+
+
+@pytest.mark.parametrize("reader", [read, newest])
+def test_pages_that_are_promised_and_never_there_are_missed_although_rows_are_not_counted(
+    reader: Callable[[Callable[[int], Page]], Iterator[Row]],
+) -> None:
+    shelf = Shelf(dated(35))
+
+    def lacking(number: int) -> Page:
+        if number > 2:
+            raise PastTheEndError
+        return shelf(number)._replace(total=None)
+
+    with pytest.raises(ListError, match="changed during each"):
+        list(reader(lacking))
 
 
 def test_an_early_first_page_is_not_paired_with_later_ones() -> None:

@@ -43,7 +43,8 @@ def _old_documents(api: Api) -> None:
     for collection in ("quotes", "credit_notes", "client_invoices"):
         for number, row in enumerate(islice(list(api.company.rows(collection)), 20)):
             moment = iso(moments.at(2009, 1, 1) + number * 120 * DAY)
-            api.company.change(collection, row["id"], created_at=moment)
+            as_before = {name: row[name] for name in ("updated_at",) if name in row}
+            api.company.change(collection, row["id"], created_at=moment, **as_before)
 
 
 def _future_invoice(api: Api) -> None:
@@ -73,7 +74,8 @@ def _reversed(api: Api) -> None:
         if row["status"] == "completed"
     )
     for row in list(islice(completed, 5)):
-        api.company.change("transactions", row["id"], status="reversed", settled_at=None)
+        reversal = {"status": "reversed", "settled_at": None, "updated_at": row["updated_at"]}
+        api.company.change("transactions", row["id"], **reversal)
 
 
 def _offset_dates(body: Any, _: Request) -> None:
