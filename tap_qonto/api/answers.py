@@ -150,10 +150,11 @@ def not_json(query: Query, reply: Reply) -> QontoError:
     """Return the error for a 200 whose body is no JSON."""
     headers = reply.headers
     kind = headers.get("Content-Type", "no content type").split(";")[0][:50]
+    if not reply.body:
+        return FaultError(f"{request_line(query)} answered 200 without a body", status=reply.status)
     is_measured = "Content-Length" in headers or "Transfer-Encoding" in headers
-    unsure = "Content-Encoding" in headers or not is_measured or not reply.body
-    if "html" not in kind and unsure:
-        # Nothing has said how long the text would be, or nothing has come.
+    if "html" not in kind and ("Content-Encoding" in headers or not is_measured):
+        # Nothing has said how long the text would be.
         return FaultError(
             f"{request_line(query)} answered 200 with text that breaks off", status=reply.status
         )

@@ -159,6 +159,7 @@ SAVED = {
     "204": b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
     "206": b"HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
     "202": b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    "200 and nothing in it": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     "103 and nothing else": b"HTTP/1.1 103 Early Hints\r\n\r\n",
     "gzip that is cut": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n"
     b"Connection: close\r\n\r\n%s" % (len(CUT_GZIP), CUT_GZIP),
@@ -392,7 +393,6 @@ USELESS = {
         "GET /labels answered 200 with application/json that is not valid JSON",
     ),
     "bytes that are no text": (answer(200, b"\xff\xfe\x00"), "that is not valid JSON"),
-    "nothing": (answer(200), "that is not valid JSON"),
     "no envelope": (answer(200, {"meta": META}), "GET /labels answered JSON without the list"),
     "another envelope": (answer(200, {"data": [], "meta": META}), "without the list 'labels'"),
     "an object in the envelope": (answer(200, {"labels": {}}), "without the list 'labels'"),

@@ -229,6 +229,21 @@ def test_pages_that_are_promised_and_never_there_are_missed_although_rows_are_no
         list(reader(lacking))
 
 
+@pytest.mark.parametrize("reader", [read, newest])
+def test_two_readings_agree_only_if_the_second_one_lacks_nothing_either(
+    reader: Callable[..., Iterator[Row]],
+) -> None:
+    shelf = Shelf(dated(35))
+
+    def vanishing(number: int) -> Page:
+        if shelf.asked == [1, 2, 3, 4]:
+            del shelf.rows[34]
+        return shelf(number)._replace(total=None)
+
+    assert len(list(reader(vanishing))) == 35
+    assert shelf.asked.count(1) == 3
+
+
 def test_an_early_first_page_is_not_paired_with_later_ones() -> None:
     shelf = Shelf(numbered(25))
     early = shelf(1)._replace(early=True)
