@@ -1,9 +1,8 @@
 """Where this project differs from the Singer SDK, each override with its reason.
 
-This file is about the tap, ``sdk_target`` about the target, ``sdk_plugin`` about both. No other
-file knows a private or undocumented name of the SDK. Written for 0.54.9. When the pin moves: read
-the three beside the SDK's changelog and run ``pytest tests/singer``, which has a test for every
-seam.
+This file is about the tap, ``sdk_target`` about the target, ``sdk_plugin`` about both; no other
+knows a private name of the SDK. Written for 0.54.9. When the pin moves: read the three beside the
+SDK's changelog and run ``pytest tests/singer``, which has a test for every seam.
 """
 
 from __future__ import annotations
@@ -184,8 +183,7 @@ class SdkTap(SdkPlugin, Tap):
                 self._ending = True  # a second signal must not keep this from being done
                 self.leave()
             self._ending = False
-            # Before: what a run that could not have everything has to say is an error.
-            self.message_writer.flush()
+            self.message_writer.flush()  # what is said after it may be an error
             self.conclude()
         except (BrokenPipeError, OutputError):
             raise
