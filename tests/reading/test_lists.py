@@ -177,6 +177,19 @@ def test_a_row_that_always_stands_in_place_of_another_is_not_counted_twice(
         list(reader(stuck))
 
 
+def test_a_count_that_rises_while_a_list_grows_in_front_is_to_be_reached() -> None:
+    shelf = Shelf(dated(35))
+    twice = [*shelf.rows[:10], shelf.rows[9], *shelf.rows[11:]]
+
+    def rising(number: int) -> Page:
+        page = shelf(number)
+        rows = twice[(number - 1) * 10 : number * 10]
+        return page._replace(rows=rows, total=34 + (number > 1))
+
+    with pytest.raises(ListError, match="counts 35 rows, but sent only 34 different ones"):
+        list(newest(rising))
+
+
 @pytest.mark.parametrize("reader", [read, newest])
 def test_a_count_that_falls_between_two_pages_is_a_change_though_it_rises_again(
     reader: Callable[[Callable[[int], Page]], Iterator[Row]],

@@ -1,0 +1,128 @@
+"""A second with more rows than a page: read by page number, until all that are counted came."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_qonto.api.errors import ListError
+from tap_qonto.reading.block import CEILING, Bounds
+from tap_qonto.reading.desk import Desk
+from tap_qonto.reading.window import read_window
+from tests.kit.worlds import WINDOW_END, Eagerly, Listing, world_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_qonto.api.pages import Page
+
+Row = dict[str, Any]
+
+ROWS = 40
+
+
+@pytest.fixture
+def crowd() -> Listing:
+    """A list of 40 rows of one second, and of one before it, 10 on a page."""
+    return Listing(world_of([60.0] * ROWS + [90.0], Random(1)), per_page=10)
+
+
+def read(fetch: Callable[[int, Bounds], Page], ceiling: int = CEILING) -> list[Row]:
+    desk = Desk(Eagerly(Random(0)).pool(4))
+    window = Bounds(None, WINDOW_END)
+    return list(read_window(fetch, window, key="updated_at", desk=desk, ceiling=ceiling))
+
+
+def test_a_row_that_always_stands_in_place_of_another_is_not_counted_twice(crowd: Listing) -> None:
+    """No page is short and all readings agree; only the count of different rows tells."""
+
+    def stuck(number: int, bounds: Bounds) -> Page:
+        page = crowd(number, bounds)
+        names = [row["id"] for row in page.rows]
+        if "row-15" not in names:
+            return page
+        rows = [row if row["id"] != "row-15" else {**row, "id": "row-5"} for row in page.rows]
+        return page._replace(rows=rows)
+
+    with pytest.raises(ListError, match=r"do not hold still: 39 of 40 were seen"):
+        read(stuck)
+
+
+def test_more_rows_than_are_listed_are_known_from_their_count(crowd: Listing) -> None:
+    """A hundred pages are not read only to be told so."""
+    asked: list[int] = []
+
+    def counting(number: int, bounds: Bounds) -> Page:
+        asked.append(number)
+        return crowd(number, bounds)
+
+    with pytest.raises(ListError, match="more than 30 rows share the second"):
+        read(counting, ceiling=30)
+    assert set(asked) == {1}
+
+
+def test_a_count_that_may_be_capped_is_not_taken_for_the_whole(crowd: Listing) -> None:
+    def capped(number: int, bounds: Bounds) -> Page:
+        page = crowd(number, bounds)
+        return page._replace(total=min(page.total or 0, 30), pages=min(page.pages or 0, 3))
+
+    with pytest.raises(ListError, match="more than 30 rows share the second"):
+        read(capped, ceiling=30)
+
+
+class Busy:
+    """A list to which something happens right before some of the requests of its block.
+
+    Args:
+        crowd: The list.
+        happens: What, by page and by how often the page has been asked for in the block.
+    """
+
+    def __init__(
+        self, crowd: Listing, happens: dict[tuple[int, int], Callable[[dict[str, Row]], object]]
+    ) -> None:
+        self._crowd = crowd
+        self._happens = happens
+        self._asked: Counter[int] = Counter()
+
+    def __call__(self, number: int, bounds: Bounds) -> Page:
+        if bounds.end != WINDOW_END:
+            self._asked[number] += 1
+            if happen := self._happens.get((number, self._asked[number])):
+                happen(self._crowd.world.rows)
+        return self._crowd(number, bounds)
+
+
+def add(*names: str) -> Callable[[dict[str, Row]], object]:
+    """Let rows become visible late, behind the others."""
+    return lambda rows: rows.update({name: {**rows["row-20"], "id": name} for name in names})
+
+
+def remove(*names: str) -> Callable[[dict[str, Row]], object]:
+    """Let rows leave the window; none before them is moved."""
+    return lambda rows: [rows.pop(name) for name in names]
+
+
+def test_a_page_that_is_added_while_a_second_is_read_is_read_too(crowd: Listing) -> None:
+    """As many rows have been seen as are counted, since some of them have left."""
+    more = [f"more-{number}" for number in range(5)]
+    add(*more)(crowd.world.rows)
+    happens = {
+        (5, 2): add("late"),  # in the first reading, so that a second one follows
+        (1, 3): remove("row-39", *more),  # which leaves four pages
+        (4, 3): add("a", "b", "c", "d", "e"),  # and now there are five again
+    }
+    found = {row["id"] for row in read(Busy(crowd, happens))}
+    assert set(crowd.world.rows) <= found
+
+
+def test_a_reading_that_has_added_a_row_is_followed_by_another_one(crowd: Listing) -> None:
+    happens = {
+        (4, 2): add("early"),
+        (3, 2): lambda rows: (remove("row-38", "row-39")(rows), add("late")(rows)),
+    }
+    found = {row["id"] for row in read(Busy(crowd, happens))}
+    assert {"early", "late"} <= found, "the late one stands where has been read already"
