@@ -187,7 +187,21 @@ FAILING = {
 """Manners with which some streams say that they failed."""
 
 
-@pytest.mark.parametrize("manner", MANNERS)
+LIKE_ANOTHER = {
+    "ties in any order, larger pages", "exclusive bounds, any order", "whole seconds",
+    "counts that lag while rows leave", "the old names of counts", "smaller pages, told",
+    "smaller pages, not told", "the last page beyond the end", "nothing beyond the end",
+    "the last status", "gzip", "chunked", "a date that is none", "a date of tomorrow",
+    "rows that come late, in any order",
+}  # fmt: skip
+"""Manners that seldom tell more than those beside them."""
+
+ALL = [
+    pytest.param(name, marks=[pytest.mark.slow] if name in LIKE_ANOTHER else []) for name in MANNERS
+]
+
+
+@pytest.mark.parametrize("manner", ALL)
 def test_no_row_is_lost_whatever_a_server_does(manner: str) -> None:
     server = a_server(MANNERS[manner])
     with Serving(server) as serving:
