@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.errors import ListError
-from tap_qonto.reading.block import CEILING, Bounds
+from tap_qonto.api.instants import shift
+from tap_qonto.reading.block import Bounds
 from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.window import read_window
 from tests.kit.worlds import WINDOW_END, Eagerly, Listing, world_of
@@ -30,10 +31,11 @@ def crowd() -> Listing:
     return Listing(world_of([60.0] * ROWS + [90.0], Random(1)), per_page=10)
 
 
-def read(fetch: Callable[[int, Bounds], Page], ceiling: int = CEILING) -> list[Row]:
+def read(fetch: Callable[[int, Bounds], Page], **options: Any) -> list[Row]:
     desk = Desk(Eagerly(Random(0)).pool(4))
-    window = Bounds(None, WINDOW_END)
-    return list(read_window(fetch, window, key="updated_at", desk=desk, ceiling=ceiling))
+    return list(
+        read_window(fetch, Bounds(None, WINDOW_END), key="updated_at", desk=desk, **options)
+    )
 
 
 def test_a_row_that_always_stands_in_place_of_another_is_not_counted_twice(crowd: Listing) -> None:
@@ -126,3 +128,39 @@ def test_a_reading_that_has_added_a_row_is_followed_by_another_one(crowd: Listin
     }
     found = {row["id"] for row in read(Busy(crowd, happens))}
     assert {"early", "late"} <= found, "the late one stands where has been read already"
+
+
+# What the reader is told wrongly
+
+
+def test_a_filter_that_is_not_honoured_is_noticed_at_once() -> None:
+    listing = Listing(world_of([3_600.0 * n for n in range(1, 61)], Random(1)), per_page=10)
+
+    def deaf(number: int, _bounds: Bounds) -> Page:
+        return listing(number, Bounds(None, None))
+
+    with pytest.raises(ListError, match="sent earlier ones"):
+        read(deaf)
+    assert listing.requests < 20
+
+
+def test_what_lies_after_the_end_of_a_list_that_knows_no_end_is_not_read() -> None:
+    world = world_of([3_600.0 * n for n in range(1, 31)], Random(1))
+    for number in range(500):
+        at = shift(WINDOW_END, 60.0 * (number + 1))
+        world.rows[f"new-{number}"] = {"id": f"new-{number}", "updated_at": at, "status": "x"}
+    listing = Listing(world, per_page=10)
+    assert len(read(listing, endless=True)) == 30
+    assert listing.requests < 10
+
+
+def test_a_page_of_unknown_size_is_as_large_as_the_others_need_it_to_be() -> None:
+    """As if a search index were ahead of its database, and told no size of its pages."""
+    listing = Listing(world_of([3_600.0 * n for n in range(1, 41)], Random(1)), per_page=10)
+    behind = iter([True, True])
+
+    def short(number: int, bounds: Bounds) -> Page:
+        page = listing(number, bounds)._replace(size=None)
+        return page._replace(rows=[*page.rows[:4], page.rows[-1]]) if next(behind, False) else page
+
+    assert {row["id"] for row in read(short)} == set(listing.world.rows)
