@@ -8,6 +8,7 @@ import pytest
 
 from tap_qonto.demo import Api
 from tests.kit.answers import alter
+from tests.kit.faults import answer
 from tests.kit.runner import run
 
 if TYPE_CHECKING:
@@ -186,6 +187,20 @@ def test_a_list_without_meta_may_have_pages_shorter_than_asked_for(
     alter(api, path, without_meta)
     found = ids(run(api=api, select=[stream]), stream)
     assert len(found) == len(set(found)) == company.total(stream) > 7
+
+
+@pytest.mark.parametrize("status", [404, 422])
+@pytest.mark.parametrize(("stream", "path"), KINDS)
+def test_a_page_beyond_the_last_one_may_be_unknown(
+    company: Company, stream: str, path: str, status: int
+) -> None:
+    api = Api(company, page_limit=100)
+    while company.total(stream) > 60:
+        company.remove(stream, next(iter(company.rows(stream)))["id"])
+    alter(api, path, without_meta)
+    beyond = answer(status, {"errors": []})
+    api.before.append(lambda request: beyond(request) if ("page", "2") in request.query else None)
+    assert len(ids(run(api=api, select=[stream]), stream)) == company.total(stream) > 0
 
 
 @pytest.mark.parametrize(("stream", "path"), KINDS)
