@@ -199,7 +199,9 @@ def test_a_page_beyond_the_last_one_may_be_unknown(
         company.remove(stream, next(iter(company.rows(stream)))["id"])
     alter(api, path, without_meta)
     beyond = answer(status, {"errors": []})
-    api.before.append(lambda request: beyond(request) if ("page", "2") in request.query else None)
+    api.before.insert(
+        0, lambda request: beyond(request) if ("page", "2") in request.query else None
+    )
     assert len(ids(run(api=api, select=[stream]), stream)) == company.total(stream) > 0
 
 
