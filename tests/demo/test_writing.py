@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -36,7 +37,9 @@ from tap_qonto.demo.world.moments import parse
 from tests.kit.runner import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    Opener = Callable[..., Company]
 
 Row = dict[str, Any]
 
@@ -859,9 +862,16 @@ def rows_of(company: Company) -> dict[str, list[Row]]:
     return {name: list(company.rows(name)) for name in names}
 
 
-def test_what_was_written_stays_in_the_file(tmp_path: Path) -> None:
+@pytest.fixture
+def opened() -> Iterator[Opener]:
+    """Opens companies that keep a file, and lets go of the files at the end."""
+    with ExitStack() as stack:
+        yield lambda *name, **options: stack.enter_context(closing(Company(*name, **options)))
+
+
+def test_what_was_written_stays_in_the_file(tmp_path: Path, opened: Opener) -> None:
     path = tmp_path / "folder" / "world.sqlite"
-    desk = Desk(Company(transactions=600, path=path))
+    desk = Desk(opened(transactions=600, path=path))
     desk.pay()
     uploaded = desk.upload()
     desk.form("/supplier_invoices/bulk", *item("a", attachment_id=uploaded))
@@ -869,7 +879,7 @@ def test_what_was_written_stays_in_the_file(tmp_path: Path) -> None:
     final = desk.invoice(client, status=None).body["client_invoice"]
     desk.company.remove("clients", client)
     desk.ask("/labels")
-    later = Desk(Company(transactions=600, path=path))
+    later = Desk(opened(transactions=600, path=path))
     assert rows_of(later.company) == rows_of(desk.company)
     assert later.company.document(uploaded) == PDF
     first = desk.pay()
@@ -877,27 +887,27 @@ def test_what_was_written_stays_in_the_file(tmp_path: Path) -> None:
     later.later(seconds=10)
     printed = later.ask(f"/client_invoices/{final['id']}")["client_invoice"]["attachment_id"]
     assert later.company.document(printed).startswith(b"%PDF")
-    other = Company("acme", transactions=600, path=path)
+    other = opened("acme", transactions=600, path=path)
     assert rows_of(other) == rows_of(Company("acme", transactions=600))
 
 
-def test_a_writer_knows_what_the_others_have_written(tmp_path: Path) -> None:
-    one, other = (Company(transactions=60, path=tmp_path / "w") for _ in range(2))
+def test_a_writer_knows_what_the_others_have_written(tmp_path: Path, opened: Opener) -> None:
+    one, other = (opened(transactions=60, path=tmp_path / "w") for _ in range(2))
     made = [company.new_id("client") for company in (one, other, one)]
     assert len(set(made)) == 3
 
 
 def _pay_many(path: str, name: str) -> None:
-    desk = Desk(Company(transactions=600, path=path))
-    for number in range(20):
-        assert (
-            desk.pay(f"{name} {number}", amount="1.00", reference=f"{name} {number}").status == 200
-        )
+    with closing(Company(transactions=600, path=path)) as company:
+        desk = Desk(company)
+        for number in range(20):
+            paid = desk.pay(f"{name} {number}", amount="1.00", reference=f"{name} {number}")
+            assert paid.status == 200
 
 
-def test_two_processes_write_to_one_file(tmp_path: Path) -> None:
+def test_two_processes_write_to_one_file(tmp_path: Path, opened: Opener) -> None:
     path = str(tmp_path / "world.sqlite")
-    watcher = Desk(Company(transactions=600, path=path))
+    watcher = Desk(opened(transactions=600, path=path))
     before = watcher.balance()["balance_cents"]
     fork = multiprocessing.get_context("spawn")
     writers = [fork.Process(target=_pay_many, args=(path, name)) for name in ("a", "b")]
@@ -920,9 +930,8 @@ def test_two_processes_write_to_one_file(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_left_alone(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "other"
     if content == "sqlite":
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             database.execute("CREATE TABLE mine (a)")
-        database.close()
     else:
         path.write_bytes(content)
     kept = path.read_bytes()
@@ -950,8 +959,8 @@ def test_the_command_keeps_what_is_written_over_a_kill(tmp_path: Path) -> None:
                 sent.append(answer.json()["transfer"]["id"])
             process.send_signal(signal.SIGKILL)
     assert sent[0] == sent[1]
-    kept = Company(transactions=60, path=tmp_path / "w")
-    assert kept.total("sepa_transfers") == company.total("sepa_transfers") + 1
+    with closing(Company(transactions=60, path=tmp_path / "w")) as kept:
+        assert kept.total("sepa_transfers") == company.total("sepa_transfers") + 1
 
 
 def test_the_socket_takes_commands_too() -> None:

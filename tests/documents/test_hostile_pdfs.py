@@ -31,27 +31,31 @@ GOOD = pdf({"factur-x.xml": XML.encode()})
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 
 
-def readers() -> set[int]:
-    """Return the processes of this machine that read PDFs."""
-    found = set()
+def parents_by_reader() -> dict[int, int]:
+    """Return the processes of this machine that read PDFs, each with its parent.
+
+    A process may end between any two looks at it, so one that cannot be read is none.
+    """
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+            state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue
         if b"tap_qonto.documents.pdf_process" in command and state != "Z":
-            found.add(int(process.name))
+            found[int(process.name)] = int(parent)
     return found
+
+
+def readers() -> set[int]:
+    """Return the processes of this machine that read PDFs."""
+    return set(parents_by_reader())
 
 
 def children(parent: int) -> set[int]:
     """Return the processes that read PDFs for a process."""
-    return {
-        process
-        for process in readers()
-        if f"\nPPid:\t{parent}\n" in Path(f"/proc/{process}/status").read_text()
-    }
+    return {reader for reader, its_parent in parents_by_reader().items() if its_parent == parent}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,8 +166,8 @@ def test_what_is_written_to_the_demo_company_is_read_back_from_its_file(tmp_path
     path = tmp_path / "demo.sqlite"
     config = {"environment": "demo", "demo_path": str(path)}
     before = run(config, select=["labels"]).records["labels"]
-    company = Company(path=path)
-    company.put("labels", {**before[0], "name": "Written"})
+    with closing(Company(path=path)) as company:
+        company.put("labels", {**before[0], "name": "Written"})
     after = run(config, select=["labels"]).records["labels"]
     assert [row["name"] for row in after] == ["Written", *(row["name"] for row in before[1:])]
     elsewhere = run({**config, "demo_path": str(tmp_path / "other")}, select=["labels"])

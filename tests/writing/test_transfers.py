@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import deque
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,7 +43,7 @@ PDF = b"%PDF-1.7\n%made up\n"
 
 def journal(folder: Path) -> list[tuple[Any, ...]]:
     """Return external ID, state, attempts and code of everything in a journal."""
-    with sqlite3.connect(folder / "journal.sqlite") as database:
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as database:
         return database.execute(
             "SELECT external_id, state, attempts, code FROM writes ORDER BY external_id"
         ).fetchall()

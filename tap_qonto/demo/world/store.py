@@ -57,11 +57,16 @@ class Store:
             self._database = sqlite3.connect(
                 self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
-            # A made-up company survives every kill, but need not survive a power cut.
-            self._database.execute("PRAGMA synchronous = OFF")
+        try:
             self._prepare()
+        except BaseException:
+            self._database.close()
+            raise
 
     def _prepare(self) -> None:
+        with self._trouble():
+            # A made-up company survives every kill, but need not survive a power cut.
+            self._database.execute("PRAGMA synchronous = OFF")
         with self.transaction():
             (found,) = self._database.execute("PRAGMA user_version").fetchone()
             (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
