@@ -26,6 +26,7 @@ from tap_qonto.streams import STREAMS
 from tap_qonto.streams.documents import DocumentStream
 from tap_qonto.tap import TapQonto
 from tests.kit.answers import unhooked
+from tests.kit.cases import thorough
 from tests.kit.runner import catalog_of, run
 
 if TYPE_CHECKING:
@@ -264,7 +265,13 @@ def _no_waiting() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_no_waiting")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    thorough(
+        {name: name for name in NAMES},
+        *("organization", "transactions", "client_invoices", "client_invoice_attachments"),
+    ),
+)
 def test_any_answer_gives_rows_that_fit_or_a_sentence(world: Company, name: str) -> None:
     catalog = catalog_of([name])
     catalog["streams"] = [one for one in catalog["streams"] if one["tap_stream_id"] == name]

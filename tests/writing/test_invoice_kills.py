@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kit.cases import thorough
 from tests.writing.bank import Killer
 from tests.writing.office import CLIENT, INVOICE, Made, Office, office_at
 
@@ -26,6 +27,12 @@ CASES: dict[str, Callable[[Office], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+NAMES = {name: name for name in CASES}
+
+LATER = {"at once": 0, "after the keys are forgotten": 3_600}
+"""Seconds between a run that died and the next."""
+
+
 def _all_once(office: Office, made: Made, rows: dict[str, Any]) -> None:
     last = office.send(rows)
     assert last.exit_code == 0, last.log
@@ -38,8 +45,8 @@ def _all_once(office: Office, made: Made, rows: dict[str, Any]) -> None:
     assert len(documents) == len(rows.get(INVOICES, ()))
 
 
-@pytest.mark.parametrize("later", [0, 3_600], ids=["at once", "after the keys are forgotten"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("later", thorough(LATER, "at once"))
+@pytest.mark.parametrize("case", thorough(NAMES, "an invoice with a number"))
 def test_a_run_that_dies_anywhere_is_finished_by_the_next(
     case: str, later: int, tmp_path: Path
 ) -> None:
