@@ -175,6 +175,7 @@ def test_documents_of_lists_that_are_read_whole_need_no_place_in_the_state(
                     "quote_attachments") == ["stored"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_debt_of_a_run_that_is_killed_is_in_every_state_that_has_passed_its_row(
     papers: Papers, tmp_path: Path
 ) -> None:
@@ -196,6 +197,7 @@ def test_the_debt_of_a_run_that_is_killed_is_in_every_state_that_has_passed_its_
         ]
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_debts_are_the_failure_of_the_stream(
     papers: Papers, tmp_path: Path
 ) -> None:

@@ -127,7 +127,7 @@ def test_any_trouble_of_one_stream_leaves_the_others_whole_and_its_bookmark_wher
     ("stream", "path"),
     thorough(
         {item[0]: item for item in PATHS.items()},
-        *("organization", "transactions", "labels", "client_invoices"),
+        *("transactions", "labels"),
     ),
 )
 def test_whichever_stream_fails_the_others_are_read(
@@ -383,7 +383,16 @@ def test_accounts_are_left_alone_when_two_in_a_row_are_not_answered(small: Compa
 @pytest.mark.parametrize(
     "text", thorough({text: text for text in ("Unauthorized", "Invalid token", "")}, "")
 )
-@pytest.mark.parametrize("stream", ["organization", "bank_accounts", "labels", "beneficiaries"])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        "bank_accounts",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("organization", "labels", "beneficiaries")
+        ),
+    ],
+)
 def test_a_401_on_one_stream_is_skipped_whatever_its_text(
     small: Company, whole: Run, stream: str, text: str
 ) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kit.cases import thorough
 from tests.writing.bank import Killer
 from tests.writing.office import CLIENT, INVOICE, Made, Office, office_at
 
@@ -27,8 +26,6 @@ CASES: dict[str, Callable[[Office], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-NAMES = {name: name for name in CASES}
-
 LATER = {"at once": 0, "after the keys are forgotten": 3_600}
 """Seconds between a run that died and the next."""
 
@@ -45,8 +42,9 @@ def _all_once(office: Office, made: Made, rows: dict[str, Any]) -> None:
     assert len(documents) == len(rows.get(INVOICES, ()))
 
 
-@pytest.mark.parametrize("later", thorough(LATER, "at once"))
-@pytest.mark.parametrize("case", thorough(NAMES, "an invoice with a number"))
+@pytest.mark.slow
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
+@pytest.mark.parametrize("case", CASES)
 def test_a_run_that_dies_anywhere_is_finished_by_the_next(
     case: str, later: int, tmp_path: Path
 ) -> None:
