@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tap_qonto.api.pages import Page, Row
     from tap_qonto.documents.document import Document
     from tap_qonto.reading.run import Run
-    from tap_qonto.singer.sdk import SdkTap
+    from tap_qonto.singer.tap import SingerTap
 
 
 class Companion(Protocol):
@@ -113,7 +113,7 @@ class QontoStream(ReadAgain):
         if differs.get("oauth_only"):
             cls.selected_by_default = False
 
-    def __init__(self, tap: SdkTap, run: Run) -> None:
+    def __init__(self, tap: SingerTap, run: Run) -> None:
         super().__init__(tap, schemas.emitted(self.name, type(self).primary_keys))
         self.run = run
         self.envelope = self.envelope or self.name  # type: ignore[misc]
@@ -288,7 +288,7 @@ class QontoStream(ReadAgain):
         if self._documents:
             self._documents.prepare(self)
             return
-        for child in self.child_streams:
+        for child in self.children:
             if isinstance(child, QontoStream) and child.holds_documents:
                 cast("Companion", child).forget()
 
@@ -371,7 +371,7 @@ class QontoStream(ReadAgain):
         return next(
             (
                 cast("Companion", child)
-                for child in self.child_streams
+                for child in self.children
                 if isinstance(child, QontoStream) and child.holds_documents and child.selected
             ),
             None,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tap_qonto.demo import DemoServer
-from tap_qonto.singer.sdk_plugin import ConfigInput
+from tap_qonto.singer.sdk import ConfigInput
 from tap_qonto.tap import TapQonto
 
 if TYPE_CHECKING:
