@@ -154,6 +154,9 @@ class SdkStream(Stream):
         """Write what belongs to a row before the row; return whether that was all there is."""
         return False
 
+    def report(self) -> None:
+        """Say at the end of the stream what was odd about its rows."""
+
     # What our streams ask and tell
 
     @property

@@ -51,15 +51,6 @@ class SingerStream(SdkStream):
         """
         return part_of(self.tap_state.get("bookmarks", {}).get(self.name, {}), context)
 
-    def report(self) -> None:
-        """Say at the end of the stream what was odd about its rows."""
-
-    def report_all(self) -> None:
-        """Let the stream and its children report."""
-        for one in (self, *self.children):
-            if isinstance(one, SingerStream):
-                one.report()
-
     # What the SDK asks
 
     @override

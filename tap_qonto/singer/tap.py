@@ -10,8 +10,7 @@ from tap_qonto.api.errors import OutputError, StoppedError
 from tap_qonto.singer.inputs import json_input
 from tap_qonto.singer.messages import MessageWriter, written
 from tap_qonto.singer.plugin import SingerPlugin, collect_seldom
-from tap_qonto.singer.sdk import ConfigInput, SdkTap, given
-from tap_qonto.singer.stream import SingerStream
+from tap_qonto.singer.sdk import ConfigInput, SdkStream, SdkTap, given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,8 +98,9 @@ class SingerTap(SingerPlugin, SdkTap):
             except Exception as error:  # noqa: BLE001 - the hook raises what it does not know
                 self.on_failure(stream, error)
             finally:
-                if isinstance(stream, SingerStream):
-                    stream.report_all()
+                if isinstance(stream, SdkStream):
+                    for one in (stream, *stream.children):
+                        one.report()
             stream.finalize_state_progress_markers()
         for stream in self.streams.values():
             stream.log_sync_costs()
