@@ -14,10 +14,12 @@ from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from tap_qonto.api.errors import StoppedError
+from tap_qonto.reading.state import INTERRUPTED
 from tap_qonto.singer.sdk import ConfigInput, SdkPlugin, SdkStream, SdkTap, SdkTarget
 from tap_qonto.singer.stream import SingerStream
 from tap_qonto.streams.organization import Labels
 from tap_qonto.tap import TapQonto
+from tests.kit.faults import Faults, answer
 from tests.kit.payroll import Bank, bank_at
 from tests.kit.runner import captured, catalog_of, parsed, run
 from tests.kit.target import load, messages
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tap_qonto.demo import Api
+    from tap_qonto.demo import Api, Request
     from tap_qonto.streams.base import QontoStream
 
 DOCUMENTS = ["client_invoices", "client_invoice_attachments"]
@@ -226,6 +228,33 @@ def test_a_catalog_without_the_replication_key_does_not_make_a_stream_forget(api
             entry["metadata"].pop("replication-key", None)
     done = run(api=api, catalog=catalog)
     assert done.bookmark("sepa_transfers")
+
+
+@pytest.mark.usefixtures("slept")
+@pytest.mark.parametrize("path", ["/sepa/beneficiaries", "/client_invoices"])
+def test_a_list_in_any_order_that_broke_off_has_moved_no_bookmark(api: Api, path: str) -> None:
+    def well(_request: Request) -> None:
+        """Let the page come."""
+
+    stream = path.rpartition("/")[2]
+    api.before.append(Faults(path, [well, well], always=answer(500)))
+    done = run(api=api, select=[stream])
+    assert done.exit_code == 1
+    assert done.records[stream]
+    assert done.bookmark(stream) is None
+
+
+def test_no_state_of_a_long_run_holds_a_key_of_the_sdk(api: Api) -> None:
+    states = run(api=api, select=["transactions", "sepa_transfers"]).states
+    parts = [
+        part
+        for state in states
+        for bookmark in state.get("bookmarks", {}).values()
+        for part in (bookmark, *bookmark.get("partitions", ()))
+    ]
+    assert any(INTERRUPTED in part for part in parts), "the run was too short to show one"
+    ours = {"replication_key", "replication_key_value", INTERRUPTED, "context", "partitions"}
+    assert set().union(*parts) <= ours
 
 
 @pytest.mark.parametrize("stream", ["sepa_transfers", "client_invoices", "transactions"])
