@@ -139,7 +139,7 @@ class QontoStream(ReadAgain):
         """
         raise NotImplementedError
 
-    def reshape(self, row: Row, context: types.Context | None) -> Row:  # noqa: ARG002
+    def reshape(self, row: Row, context: types.Context | None) -> Row:  # noqa: ARG002 - for others
         """Return the API's row with the deviations undone that no schema can describe."""
         return row
 
@@ -277,14 +277,22 @@ class QontoStream(ReadAgain):
         """
         walker = type(self)(self._tap_of_run, self.run)
         walker.walk_by(walk)
-        walker._documents = documents  # noqa: SLF001 - another one of us
+        walker.read_for(documents)
         return walker
+
+    def read_for(self, documents: Companion | None) -> None:
+        """Let the rows carry their documents.
+
+        Args:
+            documents: The stream of the documents; None if nobody wants them.
+        """
+        self._documents = documents
 
     # What the SDK calls
 
     @override
     def before_rows(self) -> None:
-        self._documents = self._selected_documents()
+        self.read_for(self._selected_documents())
         if self._documents:
             self._documents.prepare(self)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import signal
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from singer_sdk import Stream, Tap, Target
@@ -21,15 +21,14 @@ from tap_qonto.streams.organization import Labels
 from tap_qonto.tap import TapQonto
 from tests.kit.faults import Faults, answer
 from tests.kit.payroll import Bank, bank_at
-from tests.kit.runner import captured, catalog_of, parsed, run
+from tests.kit.runner import captured, catalog_of, parsed, run, tap_with
 from tests.kit.target import load, messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tap_qonto.demo import Api, Request
-    from tap_qonto.streams.base import QontoStream
 
 DOCUMENTS = ["client_invoices", "client_invoice_attachments"]
 TRANSFERS = ["sepa_transfers"]
@@ -201,18 +200,11 @@ class Told(Labels):
         self.seen.append("after")
 
 
-class TapOfOne(TapQonto):
-    kind: ClassVar[type[Labels]] = Told
-
-    @override
-    def discover_streams(self) -> Sequence[QontoStream]:
-        return [self.kind(self, self.reading)]
-
-
 @seam("_sync_records")
 def test_a_stream_is_told_before_its_first_row_and_after_its_last() -> None:
-    tap = TapOfOne(config={"environment": "demo"}, parse_env_config=False)
-    [stream] = tap.streams.values()
+    stream = tap_with(Told)(config={"environment": "demo"}, parse_env_config=False).streams[
+        "labels"
+    ]
     with captured():
         stream.sync()
     assert isinstance(stream, Told)
@@ -299,14 +291,15 @@ def test_settings_get_their_defaults_and_the_class_stays_as_it_is() -> None:
 
 @seam("_handle_termination")
 def test_a_signal_waits_until_the_message_under_way_is_written() -> None:
-    tap = TapQonto(config={"environment": "demo"}, parse_env_config=False)
-    tap.message_writer.busy = True
-    tap._handle_termination(15, None)  # noqa: SLF001 - what the SDK calls
-    tap.message_writer.busy = False
-    with pytest.raises(StoppedError):
-        tap.message_writer.flush()
-    with pytest.raises(StoppedError):
-        tap._handle_termination(15, None)  # noqa: SLF001 - what the SDK calls
+    with captured():
+        tap = TapQonto(config={"environment": "demo"}, parse_env_config=False)
+        tap.message_writer.busy = True
+        signal.raise_signal(signal.SIGTERM)
+        tap.message_writer.busy = False
+        with pytest.raises(StoppedError):
+            tap.message_writer.flush()
+        with pytest.raises(StoppedError):
+            signal.raise_signal(signal.SIGTERM)
 
 
 class Impatient(TapQonto):
@@ -349,13 +342,9 @@ class Broken(Labels):
         raise ZeroDivisionError
 
 
-class TapOfBroken(TapOfOne):
-    kind = Broken
-
-
 @seam("log")
 def test_the_sdk_announces_no_error_before_our_sentence() -> None:
-    tap = TapOfBroken(config={"environment": "demo"}, parse_env_config=False)
+    tap = tap_with(Broken)(config={"environment": "demo"}, parse_env_config=False)
     with captured() as seen, pytest.raises(ZeroDivisionError):
         tap.streams["labels"].sync()
     assert not seen.log.getvalue()
