@@ -64,7 +64,7 @@ class Archive:
         machine: Its clock and patience.
     """
 
-    def __init__(  # noqa: PLR0913 - whom it works with
+    def __init__(
         self,
         client: Client,
         files: FileHost,

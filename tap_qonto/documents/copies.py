@@ -95,7 +95,7 @@ class Copies:
         stopped: Whether the run is at its end.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - whom it works with
+    def __init__(  # noqa: PLR0917 - whom it works with
         self,
         files: FileHost,
         storage: Storage,

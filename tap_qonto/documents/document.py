@@ -76,7 +76,7 @@ class Document:
         "changed", "columns", "id", "invoice", "link", "owed", "sealed", "source", "stream", "told",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - settings, given by name
+    def __init__(
         self,
         stream: str,
         columns: Row,

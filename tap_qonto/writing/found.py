@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_qonto.api.errors import NotReadableError
@@ -47,7 +48,7 @@ def read(client: Questions, path: str, envelope: str) -> Row | None:
     try:
         return unwrapped(client.get(Query(STREAM, path)), envelope)
     except NotReadableError as error:
-        if error.status == 403:  # noqa: PLR2004 - not the same as: there is none
+        if error.status == HTTPStatus.FORBIDDEN:  # which does not say that there is none
             raise
         return None
 

@@ -25,6 +25,13 @@ def rooms() -> set[str]:
     }
 
 
+def test_each_recipe_has_five_steps() -> None:
+    recipes = [part for part in TEXT.split("\n## ") if re.search(r"^1\. ", part, re.MULTILINE)]
+    steps = {part.splitlines()[0]: re.findall(r"^(\d)\. ", part, re.MULTILINE) for part in recipes}
+    assert steps.keys() == {"Add a stream", "Add something to write", "Lift the SDK's pin"}
+    assert all(numbers == list("12345") for numbers in steps.values()), steps
+
+
 def test_every_room_in_the_table_is_there() -> None:
     assert not [room for room in rooms() if not (ROOT / room).exists()]
 

@@ -8,7 +8,7 @@ import re
 from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_qonto.api.errors import RowError
-from tap_qonto.demo import Api, Company, Response
+from tap_qonto.connection import Connection
+from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, Response
 from tap_qonto.machine import Machine
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.documents import DocumentStream
@@ -257,6 +258,20 @@ CHANGES = st.one_of(
 )
 
 
+def tap_of(api: Api) -> type[TapQonto]:
+    """Return a tap whose demo company is an application of ours."""
+
+    class Asking(Connection):
+        demo = (DEMO_API_URL, DemoAdapter(api))
+
+    class Tap(TapQonto):
+        @cached_property
+        def connection(self) -> Connection:
+            return Asking(self.config, self.machine, self.name)
+
+    return Tap
+
+
 @pytest.fixture(scope="module")
 def _no_waiting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -282,10 +297,8 @@ def test_any_answer_gives_rows_that_fit_or_a_sentence(world: Company, name: str)
         api = Api(world)
         hook = Mutations(api, first, change, every=every)
         api.before.append(hook)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tap_qonto.demo.http.api.Api", lambda _company: api)
-            settings = {"environment": "demo", "include_external_accounts": every}
-            outcome = run(settings, catalog=catalog, log_level=logging.WARNING)
+        settings = {"environment": "demo", "include_external_accounts": every}
+        outcome = run(settings, catalog=catalog, log_level=logging.WARNING, tap=tap_of(api))
         assert hook.count <= PATIENCE, "the run would never have ended"
         assert "Internal error" not in outcome.log, outcome.log
         assert "Traceback" not in outcome.log

@@ -29,7 +29,7 @@ def at_once(work: Callable[..., Page], *args: Any) -> Future[Page]:
     future: Future[Page] = Future()
     try:
         future.set_result(work(*args))
-    except Exception as error:  # noqa: BLE001 - a future keeps any error
+    except Exception as error:
         future.set_exception(error)
     return future
 

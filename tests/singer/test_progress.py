@@ -10,14 +10,12 @@ import pytest
 
 from tap_qonto.demo import Api, Company
 from tap_qonto.singer.progress import Progress
-from tests.kit.papers import pause
 from tests.kit.runner import KEY, run, run_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tap_qonto.demo import Request
     from tests.kit.runner import Run
 
 ON_THE_WAY = re.compile(
@@ -67,19 +65,24 @@ def test_the_total_of_transactions_is_told_when_every_account_has_told_its_own(
 ) -> None:
     on_machine(report_every=0.0)
     company = Company(transactions=900)
-    api = Api(company)
-    *_, last = (row["id"] for row in company.rows("bank_accounts"))
-
-    def wait(request: Request) -> None:
-        if ("bank_account_id", last) in request.query:
-            pause(0.5)  # while the rows of the others come
-
-    api.before.append(wait)
-    done, lines = on_the_way("transactions", api=api)
+    _, lines = on_the_way("transactions", api=Api(company))
     totals = {total for _, total, _ in lines}
     assert totals == {company.total("transactions")}, "a total that grows is none"
     assert all(rows <= total for rows, total, _ in lines)
-    assert " rows, " in done.log.split(" of ")[0], "until then the rows alone are counted"
+
+
+def test_until_every_list_has_told_its_total_the_rows_alone_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    passed = [0.0]
+    progress = Progress("transactions", quiet=False, every=1.0, stopwatch=lambda: passed[0])
+    progress.lists = 2
+    with caplog.at_level(logging.INFO, "tap-qonto"):
+        for account in ("first", "second"):
+            progress.expect(account, 40)
+            passed[0] += 2.0
+            progress.increment()
+    assert [" of 80 rows" in message for message in caplog.messages] == [False, True]
 
 
 @pytest.mark.parametrize("count", ["capped", "true"])

@@ -81,7 +81,7 @@ class OAuth:
         refreshes: How often the refresh grant has been asked for, refused ones included.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a fact of the application's registration
+    def __init__(
         self,
         *,
         client_id: str = "demo-client",
