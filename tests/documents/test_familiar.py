@@ -10,12 +10,13 @@ import pytest
 
 from tap_qonto.demo import Response
 from tap_qonto.reading.familiar import MOST, Familiar, mark_of
-from tests.kit.papers import Papers, Row
 from tests.kit.runner import Run, catalog_of, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.kit.papers import Papers, Row
 
 QUOTES = ("quotes", "quote_attachments")
 NOTES = ("credit_notes", "credit_note_attachments")
