@@ -88,7 +88,9 @@ class Outcomes:
             for status, count in sorted(self._statuses.items())
         ]
         if self._told_before:
-            counts.append(f"{self._told_before:,} as before")
+            counts.append(
+                f"{self._told_before:,} listed by an earlier run: attachments_path is not set"
+            )
         if not counts:
             return
         if self._unreadable:
