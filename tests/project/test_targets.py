@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from ast import literal_eval
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -225,6 +226,8 @@ def test_csv_files_end_with_the_changed_transaction(world: World) -> None:
     rows = latest(written)
     assert len(rows) == world.company.total("transactions")
     assert rows[world.changed]["note"] == "Seen by the accountant\nTwice"
+    for row in world.company.rows("transactions"):
+        assert literal_eval(rows[row["id"]]["label_ids"]) == row["label_ids"], "as Python has it"
 
 
 # Columns only
@@ -301,6 +304,9 @@ def expect_flat(company: Company, ask: Ask) -> None:
     ]
     found = ["" if value is None else str(value) for value in ask("supplier_invoices", BALANCE)]
     assert Counter(map(_number, found)) == Counter(map(_number, amounts))
+    named = dict(zip(ask("transactions", "id"), ask("transactions", "label_ids"), strict=True))
+    for row in company.rows("transactions"):
+        assert json.loads(named[row["id"]]) == row["label_ids"], "lists are JSON"
 
 
 def _number(text: str) -> float | None:
