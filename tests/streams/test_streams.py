@@ -486,7 +486,9 @@ def test_a_full_run_asks_for_pages_of_100_on_every_list(usual: Run) -> None:
     for request in usual.requests:
         query = dict(request.query)
         if "page" in query:
-            assert query["per_page"] == "100", request.path
+            # Where transactions are only counted, rows would be read by nobody.
+            sizes = {"100", "1"} if request.path == "/v2/transactions" else {"100"}
+            assert query["per_page"] in sizes, request.path
 
 
 EMPTY_META: dict[str, Row | None] = {
