@@ -11,9 +11,9 @@ from typing import Any, Final
 Answer = tuple[str, set[tuple[Any, ...]]]
 
 ACCOUNTS: Final[Answer] = (
-    "account_id, currency, is_main, balance, available, opening_balance, explained_balance,"
+    ("account_id, currency, is_main, balance, available, opening_balance, explained_balance,"
     " explained, pending_out, explained_available, movements, first_movement_on, last_movement_on,"
-    " statements, first_statement_month, last_statement_month",
+    " statements, first_statement_month, last_statement_month"),
     {
         # 4,000.00 were there before the first row; the card payment of 80.00 is pending.
         ("main", "EUR", True, "4668.00", "4588.00", "4000.00", "4668.00", True, "80.00", "4588.00",
@@ -52,8 +52,8 @@ DAYS_OF_AN_ACCOUNT: Final = {"main": 96, "reserve": 91, "dollars": 290}
 """From the first movement to today, both counted."""
 
 CASH_FLOW: Final[Answer] = (
-    "month, account_id, currency, flow_type, category, subcategory, money_in, money_out, net,"
-    " transactions",
+    ("month, account_id, currency, flow_type, category, subcategory, money_in, money_out, net,"
+    " transactions"),
     {
         ("2026-01-01", "main", "EUR", "operating", "Sales", "Services", "1200.00", "0.00",
          "1200.00", 1),
@@ -92,8 +92,8 @@ CASH_FLOW: Final[Answer] = (
 )  # fmt: skip
 
 RECEIVABLES: Final[Answer] = (
-    "invoice_number, client_name, currency, total, paid, credited, open_amount, days_overdue,"
-    " age_bucket, usual_delay_days, expected_on, weight",
+    ("invoice_number, client_name, currency, total, paid, credited, open_amount, days_overdue,"
+    " age_bucket, usual_delay_days, expected_on, weight"),
     {
         # Both invoices that were paid were five days late.
         ("F-2026-13", "Alpha Sarl", "EUR", "1800.00", "500.00", "300.00", "1000.00", 45, "31-60",
@@ -108,8 +108,8 @@ RECEIVABLES: Final[Answer] = (
 )  # fmt: skip
 
 PAYABLES: Final[Answer] = (
-    "invoice_id, invoice_number, currency, status, approval, due_on, pay_on, open_amount,"
-    " days_overdue, is_analyzed, is_credit_note",
+    ("invoice_id, invoice_number, currency, status, approval, due_on, pay_on, open_amount,"
+    " days_overdue, is_analyzed, is_credit_note"),
     {
         ("si2", "S-10", "EUR", "to_pay", "none", "2026-04-20", "2026-04-20", "280.00", 0, True,
          False),
@@ -220,8 +220,10 @@ FORECAST_ERRORS: Final[Answer] = (
 )
 
 INVOICE_PAYMENTS: Final[Answer] = (
-    "invoice_id, transaction_id, kind, matched_by, paid_on, invoice_total, transaction_amount,"
-    " amount_applied",
+    (
+        "invoice_id, transaction_id, kind, matched_by, paid_on, invoice_total, transaction_amount,"
+        " amount_applied"
+    ),
     {
         ("ci1", "m01", "client", "reference", "2026-01-10", "1200.00", "1200.00", "1200.00"),
         ("ci2", "m05", "client", "reference", "2026-02-20", "1800.00", "500.00", "500.00"),
@@ -232,8 +234,10 @@ INVOICE_PAYMENTS: Final[Answer] = (
 )
 
 RECONCILIATION: Final[Answer] = (
-    "transaction_id, settled_on, flow_type, document, invoices, receipts, is_matchable, is_matched,"
-    " is_documentable, is_documented",
+    (
+        "transaction_id, settled_on, flow_type, document, invoices, receipts, is_matchable,"
+        " is_matched, is_documentable, is_documented"
+    ),
     {
         ("m01", "2026-01-10", "operating", "client_invoice", 1, 0, True, True, False, False),
         ("m02", "2026-01-15", "internal", "none_needed", 0, 0, False, False, False, False),
@@ -277,8 +281,8 @@ VAT: Final[Answer] = (
 )
 
 SPEND: Final[Answer] = (
-    "transaction_id, spent_on, month, currency, amount, vat, category, supplier, card, holder, team,"
-    " labels, receipt_required, receipt_lost, receipt_count, receipt_missing",
+    ("transaction_id, spent_on, month, currency, amount, vat, category, supplier, card, holder,"
+    " team, labels, receipt_required, receipt_lost, receipt_count, receipt_missing"),
     {
         ("m03", "2026-02-01", "2026-02-01", "EUR", "60.00", "10.00", "Office", "Bureau Vert",
          "Ana's", "Ana Able", "Operations", None, True, False, 0, True),
@@ -309,12 +313,12 @@ BALANCE_GAPS: Final[Answer] = (
 )
 
 KPIS: Final[Answer] = (
-    "currency, is_main, as_of, cash, available, burn, runway_months, receivables, overdue,"
+    ("currency, is_main, as_of, cash, available, burn, runway_months, receivables, overdue,"
     " overdue_invoices, payables, payables_overdue, payables_not_analyzed, to_pay_7_days,"
     " to_pay_30_days, lowest_balance, lowest_week, lowest_week_starts_on, forecast_closing,"
     " share_known, share_likely, share_learned, share_assumed, dso_days, matched_rate,"
     " documented_rate, missing_receipts, missing_receipts_amount, accounts, accounts_explained,"
-    " balance_gaps",
+    " balance_gaps"),
     {
         # Burn: January to March +1,200 - 2,560 + 722 - 240 = -878, a third of it each month.
         # Shares: 255, 2,060 and 2,534 of 4,849. DSO: 1,950 of 2,322 invoiced in 90 days.

@@ -1,7 +1,7 @@
 """A small company whose every figure can be worked out on paper: its tables, row by row.
 
-It shares nothing with the company of the demo. Today is 2026-04-15. Paris is an hour ahead of UTC up
-to 2026-03-29, then two. Instants are UTC; what is not said is null.
+It shares nothing with the company of the demo. Today is 2026-04-15. Paris is an hour ahead of UTC
+up to 2026-03-29, then two. Instants are UTC; what is not said is null.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _account(key: str, name: str, currency: str, iban: str, balance: int, held: 
     }
 
 
-def _moved(  # noqa: PLR0913 - a row of a bank statement has these columns
+def _moved(
     key: str,
     account: str,
     amount: int,

@@ -1,4 +1,4 @@
-"""How loaders leave the same rows behind: as JSON, text, structs or arrays, with zones or without."""
+"""How loaders leave the same rows behind: as JSON, text or structs, with zones or without."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from tests.transform.firm import Row
 
 NESTED: Final = frozenset(
-    "client items total_amount vat_amount amount_paid payable_amount total_tax_amount taxes"
-    " cashflow_category cashflow_subcategory transfer income vat_details attachment_ids label_ids"
-    " matched_transactions matched_transactions_ids transfer_ids".split()
+    (
+        *("client", "items", "total_amount", "vat_amount", "amount_paid", "payable_amount"),
+        *("total_tax_amount", "taxes", "cashflow_category", "cashflow_subcategory"),
+        *("transfer", "income", "vat_details", "attachment_ids", "label_ids"),
+        *("matched_transactions", "matched_transactions_ids", "transfer_ids"),
+    )
 )
 """Columns that hold objects or arrays (`vat_amount` is a number in transactions)."""
 
-IDS: Final = frozenset("attachment_ids label_ids matched_transactions_ids transfer_ids".split())
+IDS: Final = frozenset(["attachment_ids", "label_ids", "matched_transactions_ids", "transfer_ids"])
 """Arrays of text; the other arrays are of objects."""
 
-TRUTHS: Final = frozenset("main is_external_account attachment_required attachment_lost".split())
+TRUTHS: Final = frozenset(["main", "is_external_account", "attachment_required", "attachment_lost"])
 
 
 def kind_of(table: str, column: str) -> str:
@@ -123,15 +126,25 @@ def structs(tables: Mapping[str, Sequence[Row]], folder: Path) -> str:
 DUCKDB: Final[dict[str, Loader]] = {
     "as target-duckdb does": Loader(
         {
-            **{"json": "json", "truth": "boolean", "cents": "hugeint", "number": "double"},
-            **{"instant": "timestamp", "day": "text", "text": "text"},
+            "json": "json",
+            "truth": "boolean",
+            "cents": "hugeint",
+            "number": "double",
+            "instant": "timestamp",
+            "day": "text",
+            "text": "text",
         },
         metadata=True,
     ),
     "with JSON in text and zones": Loader(
         {
-            **{"json": "text", "truth": "boolean", "cents": "integer", "number": "decimal(18,2)"},
-            **{"instant": "timestamptz", "day": "date", "text": "text"},
+            "json": "text",
+            "truth": "boolean",
+            "cents": "integer",
+            "number": "decimal(18,2)",
+            "instant": "timestamptz",
+            "day": "date",
+            "text": "text",
         }
     ),
     "as text throughout": Loader(
@@ -142,8 +155,14 @@ DUCKDB: Final[dict[str, Loader]] = {
 POSTGRES: Final[dict[str, Loader]] = {
     "as target-postgres does": Loader(
         {
-            **{"json": "jsonb", "list": "jsonb[]", "ids": "text[]", "truth": "boolean"},
-            **{"cents": "bigint", "number": "numeric", "instant": "timestamp", "day": "date"},
+            "json": "jsonb",
+            "list": "jsonb[]",
+            "ids": "text[]",
+            "truth": "boolean",
+            "cents": "bigint",
+            "number": "numeric",
+            "instant": "timestamp",
+            "day": "date",
             "text": "text",
         },
         empty_object="'null'",
@@ -151,8 +170,13 @@ POSTGRES: Final[dict[str, Loader]] = {
     ),
     "with JSON in text and zones": Loader(
         {
-            **{"json": "text", "truth": "boolean", "cents": "integer", "number": "numeric(18,2)"},
-            **{"instant": "timestamptz", "day": "timestamp", "text": "varchar"},
+            "json": "text",
+            "truth": "boolean",
+            "cents": "integer",
+            "number": "numeric(18,2)",
+            "instant": "timestamptz",
+            "day": "timestamp",
+            "text": "varchar",
         }
     ),
     "as text throughout": Loader(

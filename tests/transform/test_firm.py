@@ -16,7 +16,6 @@ from tests.transform.warehouses import DuckDB, Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from tests.transform.firm import Row
     from tests.transform.runs import Dbt, Outcome
@@ -119,14 +118,8 @@ def test_balances_of_days_are_those_of_the_days_in_paris(firm: tuple[Warehouse, 
     warehouse, _ = firm
     columns, rows = paper.DAYS
     assert rows <= told(warehouse, "qonto__daily_balances", columns)
-    assert (
-        dict(
-            warehouse.run(
-                f"select account_id, count(*) from {FINANCE}qonto__daily_balances group by account_id"
-            )
-        )
-        == paper.DAYS_OF_AN_ACCOUNT
-    )
+    counted = "select account_id, count(*) from qonto_finance.qonto__daily_balances group by 1"
+    assert dict(warehouse.run(counted)) == paper.DAYS_OF_AN_ACCOUNT
 
 
 def test_the_forecast_is_made_of_what_is_expected(firm: tuple[Warehouse, Outcome]) -> None:
@@ -152,13 +145,17 @@ def without_cents(rows: Sequence[Row]) -> list[Row]:
     return [{name: it for name, it in row.items() if not name.endswith("_cents")} for row in rows]
 
 
-LITTLE = {
-    "accounts and transactions alone": lambda: {
-        name: TABLES[name] for name in ("bank_accounts", "transactions")
-    },
-    "without columns of cents": lambda: {
-        name: without_cents(rows) for name, rows in TABLES.items()
-    },
+def accounts_and_transactions() -> dict[str, list[Row]]:
+    return {name: TABLES[name] for name in ("bank_accounts", "transactions")}
+
+
+def everything_without_cents() -> dict[str, list[Row]]:
+    return {name: without_cents(rows) for name, rows in TABLES.items()}
+
+
+LITTLE: dict[str, Callable[[], dict[str, list[Row]]]] = {
+    "accounts and transactions alone": accounts_and_transactions,
+    "without columns of cents": everything_without_cents,
 }
 
 
