@@ -105,3 +105,12 @@ where
     {%- elif kind == 'number' -%}{{ type_decimal(26, 6) }}
     {%- else -%}{{ kind }}{%- endif -%}
 {%- endmacro %}
+
+{#- Whether all movements of a day are there: with a start date, from the day after it on. -#}
+{% macro is_whole(day) -%}
+{%- if var('qonto_start_date') -%}
+{{ day }} > cast('{{ (var("qonto_start_date") | string)[:10] }}' as date)
+{%- else -%}
+1 = 1
+{%- endif -%}
+{%- endmacro %}
