@@ -110,7 +110,8 @@ DAMAGES = {
         frozenset({AVAILABLE, EVERY_DAY}),
         frozenset({("main", "2026-02-25", "balance"), ("dollars", "2026-03-20", "balance")}),
     ),
-    # It was the last of its day. Nobody knows whether a reversed payment moved the balance: its amount is no reason to fail.
+    # It was the last of its day. Nobody knows whether a reversed payment moved the balance: its
+    # amount is no reason to fail.
     "a reversed row is what an account lacks": Damage(
         "update qonto.transactions set status = 'reversed' where id = 'm10'",
         frozenset(),
