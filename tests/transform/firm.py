@@ -25,7 +25,7 @@ def _account(key: str, name: str, currency: str, iban: str, balance: int, held: 
         "iban": iban,
         "status": "active",
         "main": key == "main",
-        "is_external_account": False,
+        "is_external_account": key == "elsewhere",
         "balance": balance / 100,
         "balance_cents": balance,
         "authorized_balance": (balance - held) / 100,
@@ -283,6 +283,8 @@ TABLES: Final[dict[str, list[Row]]] = {
         _account("main", "Main", "EUR", "FR76 1000 0000 0000 0000 0000 011", 466_800, 8_000),
         _account("reserve", "Reserve", "EUR", RESERVE_IBAN, 40_000),
         _account("dollars", "Dollars", "USD", "FR7610000000000000000000033", 616_650),
+        # At another bank, with nothing known but its balance: no part of cash or forecast.
+        _account("elsewhere", "Elsewhere", "EUR", "FR7630000000000000000000044", 90_000),
     ],
     "transactions": TRANSACTIONS,
     "statements": [

@@ -87,7 +87,11 @@ select
     cast(
         case
             when first_said.said_cents is not null then first_said.said_cents - moved_by_then.moved_cents
-            when totals.account_id is null and not {{ 'true' if var('qonto_start_date') else 'false' }} then 0
+            when
+                totals.account_id is null
+                and not accounts.is_external
+                and not {{ 'true' if var('qonto_start_date') else 'false' }}
+                then 0
             else coalesce(accounts.balance_cents, totals.moved_cents, 0) - coalesce(totals.moved_cents, 0)
         end as bigint
     ) as opening_cents,
