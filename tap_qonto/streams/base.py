@@ -374,18 +374,12 @@ class QontoStream(ReadEarly):
 
     @override
     def prepare_rows(self) -> None:
-        self.read_for(self._selected_documents())
-
-    def _selected_documents(self) -> Companion | None:
-        """Return the child stream that holds the rows' documents, if it is selected."""
-        return next(
-            (
-                cast("Companion", child)
-                for child in self.children
-                if isinstance(child, QontoStream) and child.holds_documents and child.selected
-            ),
-            None,
+        documents = (
+            cast("Companion", child)
+            for child in self.children
+            if isinstance(child, QontoStream) and child.holds_documents and child.selected
         )
+        self.read_for(next(documents, None))
 
     @override
     def generate_child_contexts(
