@@ -29,6 +29,15 @@ WITHIN_LIMITS = "within_limits"
 NEVER = "\N{EN DASH}"
 """Stands for the day of a row that will not be sent."""
 
+WAITS: Final = "twin_unknown"
+"""Code of a row of which nothing was sent, since it waits for what became of another one."""
+
+MISSING: Final = "document_missing"
+"""Code of a row that is sent, but whose document is not stored yet."""
+
+MISFIT: Final = "document_mismatch"
+"""Code of a row that is sent, but whose document says something else."""
+
 _DIGEST = re.compile(r"[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}")
 
 
