@@ -79,7 +79,6 @@ class Received:
                 found |= _by_name(others, left, names)
             elif len(others) == len(left):
                 found |= self._by_number(others, left)
-        self._taken.update(row["id"] for row in found.values())
         return found
 
     def _by_number(self, created: Sequence[Row], attachments: Sequence[str]) -> dict[str, Row]:
