@@ -149,7 +149,14 @@ DECODER = msgspec.json.Decoder(float_hook=Decimal)
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-@pytest.mark.parametrize("name", COLLECTIONS)
+@pytest.mark.parametrize(
+    "name",
+    thorough(
+        {name: name for name in COLLECTIONS},
+        *("organization", "transactions", "beneficiaries", "cards", "statements"),
+        *("client_invoices", "supplier_invoices", "memberships"),
+    ),
+)
 def test_any_row_fits_its_schema_or_is_refused_in_a_sentence(
     world: Company, tap: TapQonto, name: str
 ) -> None:
