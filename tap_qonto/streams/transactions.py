@@ -138,7 +138,7 @@ class Transactions(Windowed, params=INCLUDES):
         statuses at once and knows those that it documents. Where a guess is wrong, nothing but a
         few requests is lost, since each is made sure of all the same.
         """
-        client, waiting = self.run.client, lambda: not self.started
+        client, waiting = self.run.client, lambda: not self._readings
         client.ask_early([paged(ACCOUNTS, 1)], waiting=waiting)
         accounts = embedded(self.run.organization, self.config)
         statuses = dict.fromkeys(self.config["transaction_statuses"])
