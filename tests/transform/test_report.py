@@ -229,7 +229,14 @@ def test_a_table_is_sorted_and_filtered(chromium: Browser, html: Path, built: Du
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with reports on tables that were made up: hostile names, and a French company."""
     folder = tmp_path_factory.mktemp("made-up")
-    command = [sys.executable, "-m", "tests.report.books", folder, "hostile", "french_nameless"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.report.books",
+        str(folder),
+        "hostile",
+        "french_nameless",
+    ]
     subprocess.run(command, cwd=CHECKOUT, check=True)
     return folder
 
