@@ -10,6 +10,7 @@ import sys
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -60,22 +61,17 @@ def get(company: Company) -> Iterator[Get]:
         yield get
 
 
-class session:  # noqa: N801 - read as a function that opens something
-    """Requests to an API inside the process, by path."""
+@contextmanager
+def session(api: Api, **headers: str) -> Iterator[Get]:
+    """Ask an API inside the process, by path."""
+    with requests.Session() as session:
+        session.mount("https://", DemoAdapter(api))
+        session.headers.update(headers)
 
-    def __init__(self, api: Api, **headers: str) -> None:
-        self._session = requests.Session()
-        self._session.mount("https://", DemoAdapter(api))
-        self._session.headers.update(headers)
-
-    def __enter__(self) -> Get:
         def get(path: str, *query: tuple[str, Any], **options: Any) -> requests.Response:
-            return self._session.get(DEMO_API_URL + path, params=list(query), **options)
+            return session.get(DEMO_API_URL + path, params=list(query), **options)
 
-        return get
-
-    def __exit__(self, *_: object) -> None:
-        self._session.close()
+        yield get
 
 
 class Clock:
