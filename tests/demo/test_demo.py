@@ -750,16 +750,6 @@ def test_refresh_tokens_rotate_and_die_after_their_grace(company: Company) -> No
     assert oauth.refreshes == 4
 
 
-def test_a_user_names_the_organization(company: Company) -> None:
-    oauth = OAuth(client_id="app")
-    bearer = {"Authorization": f"Bearer {oauth.issue()}"}
-    api = Api(company, oauth=oauth, organization_required=True)
-    with session(api, **bearer) as get:
-        assert get("/labels").status_code == 403
-    with session(api, **bearer, **{"X-Qonto-Organization-Id": company.organization_id}) as get:
-        assert get("/labels").status_code == 200
-
-
 @pytest.mark.parametrize(
     ("verifier", "after", "status"), [("v" * 43, 0, 200), ("w" * 43, 0, 400), ("v" * 43, 600, 400)]
 )
