@@ -1,0 +1,50 @@
+"""What Qonto's documents leave open about commands: however it is, each row is sent once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_qonto.demo import Writing
+from tests.kit.payroll import bank_at
+from tests.kit.target import STATE, load, messages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "the proof of a payee check is a plain string": {"proof_as_text": True},
+    "a proof is good for one transfer": {"proof_once": True},
+    "a created transfer has no envelope": {"bare": True},
+    "a created transfer answers 201": {"created": 201},
+    "an instant transfer stays pending": {"settle_time": 60.0},
+}
+
+
+@pytest.mark.parametrize("rules", ANSWERS.values(), ids=ANSWERS.keys())
+def test_payments_are_sent_once_whatever_the_answer_is(
+    tmp_path: Path, rules: dict[str, Any]
+) -> None:
+    with bank_at(tmp_path, Writing(**rules)) as bank:
+        rows = [bank.row(0), bank.row(1), bank.row(2)]
+        digest = load(messages(rows), bank.config).digest
+        for status in ("sent", "already_sent"):
+            done = load(messages(rows), bank.config | {"approve": digest})
+            assert (done.exit_code, done.states) == (0, [STATE]), done.log
+            assert [row["status"] for row in bank.results] == [status] * 3
+        assert len(bank.transfers) == 3
+
+
+def test_payments_that_a_person_must_approve_are_not_sent_and_their_source_waits(
+    tmp_path: Path,
+) -> None:
+    with bank_at(tmp_path, Writing(approval_from=101.0)) as bank:
+        rows = [bank.row(0), bank.row(1)]  # of 100.50 and 101.50
+        digest = load(messages(rows), bank.config).digest
+        done = load(messages(rows), bank.config | {"approve": digest})
+        assert (done.exit_code, done.states) == (1, []), done.log
+        assert [row["status"] for row in bank.results] == ["sent", "rejected"]
+        assert len(bank.transfers) == 1
+    [error] = done.errors
+    assert "payment_policy_approval_required" in error
