@@ -9,6 +9,7 @@ import pytest
 from tap_qonto.demo import Writing
 from tests.kit.payroll import bank_at
 from tests.kit.target import STATE, load, messages
+from tests.writing.office import CLIENT, INVOICE, office_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +49,28 @@ def test_payments_that_a_person_must_approve_are_not_sent_and_their_source_waits
         assert len(bank.transfers) == 1
     [error] = done.errors
     assert "payment_policy_approval_required" in error
+
+
+def test_clients_and_invoices_without_envelope_are_made_once(tmp_path: Path) -> None:
+    rows = {"new_clients": [CLIENT], "new_client_invoices": [INVOICE | {"finalize": True}]}
+    with office_at(tmp_path, bare=True) as (office, made):
+        for status in ("sent", "already_sent"):
+            assert office.send(rows).exit_code == 0
+            assert set(office.statuses.values()) == {status}
+        assert [row["status"] for row in made("client_invoices")] == ["unpaid"]
+        assert len(made("clients")) == 1
+
+
+def test_where_invoices_are_numbered_by_hand_one_without_a_number_stays_a_draft(
+    tmp_path: Path,
+) -> None:
+    invoices = [
+        INVOICE | {"external_id": "S-1", "finalize": True},
+        INVOICE | {"external_id": "S-2", "finalize": True, "number": "F-2026-7"},
+    ]
+    with office_at(tmp_path, manual_numbers=True) as (office, made):
+        done = office.send({"new_clients": [CLIENT], "new_client_invoices": invoices})
+        assert done.exit_code == 1
+        assert office.statuses == {"C-1": "sent", "S-1": "rejected", "S-2": "sent"}
+        assert "number is required" in office.results["S-1"]["reason"]
+        assert {row["status"] for row in made("client_invoices")} == {"draft", "unpaid"}
