@@ -28,8 +28,7 @@ from tap_qonto.streams.base import QontoStream
 from tap_qonto.streams.documents import DocumentStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -151,33 +150,41 @@ class TapQonto(SingerTap):
         Streams that have to ask something first do so beside the others, which leave them half of
         the places: the way to the first page of transactions is the longest of all.
         """
-        client = self.connection.client
-
-        def ask(streams: Sequence[QontoStream], at_once: int) -> None:
-            under_way: deque[Future[Any]] = deque()
-            for stream in streams:
-                try:
-                    while len(under_way) >= at_once:
-                        under_way.popleft().exception()
-                    waiting = partial(_is_waiting, stream)
-                    if waiting():
-                        under_way += client.ask_early(stream.first_queries(), waiting=waiting)
-                except Exception as error:  # noqa: BLE001 - the stream asks again in its turn
-                    _logger.debug("%s: not asked early: %s", stream.name, error)
-
         streams = [
             stream
             for stream in self.in_order()
             if isinstance(stream, QontoStream) and stream.selected
         ]
-        asking = [stream for stream in streams if stream.asks_to_begin]
-        others = [stream for stream in streams if not stream.asks_to_begin]
-        places = client.concurrency
-        for some, at_once in ((asking, places), (others, max(1, places // 2))):
-            # Not on the client's own threads, which this waits for.
-            threading.Thread(
-                target=ask, args=(some, at_once), name="qonto-early", daemon=True
-            ).start()
+        asking = deque(stream for stream in streams if stream.asks_to_begin)
+        others = deque(stream for stream in streams if not stream.asks_to_begin)
+        places = self.connection.client.concurrency
+        half = max(1, places // 2)
+
+        def first_the_longest_way() -> None:
+            self._begin(asking)
+            start([partial(self._begin, others)] * (places - half))
+
+        start([first_the_longest_way, *[partial(self._begin, others)] * half])
+
+    def _begin(self, streams: deque[QontoStream]) -> None:
+        """Fetch the first pages of streams, and of short ones the others too."""
+        client = self.connection.client
+        while True:
+            try:
+                stream = streams.popleft()
+            except IndexError:
+                return
+            waiting = partial(_is_waiting, stream)
+            if not waiting():
+                continue
+            try:
+                queries = stream.first_queries()
+                for answer in client.ask_early(queries, waiting=waiting):
+                    answer.exception()
+                if len(queries) == 1 and not stream.asks_to_begin:
+                    stream.read_early(*queries)
+            except Exception as error:  # noqa: BLE001 - the stream asks again in its turn
+                _logger.debug("%s: not asked early: %s", stream.name, error)
 
     @override
     def leave(self) -> None:
@@ -205,6 +212,12 @@ class TapQonto(SingerTap):
     @override
     def close(self) -> None:
         self.connection.close()
+
+
+def start(works: Iterable[Callable[[], None]]) -> None:
+    """Do several things on threads of their own: the client's are what these wait for."""
+    for work in works:
+        threading.Thread(target=work, name="qonto-early", daemon=True).start()
 
 
 def _is_waiting(stream: QontoStream) -> bool:

@@ -31,7 +31,7 @@ from tap_qonto.api.repair import repaired
 from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     from tap_qonto.api.pages import Query
@@ -111,6 +111,13 @@ class Client:
                     begun.append(self._early[query])
         return begun
 
+    def forget(self, queries: Iterable[Query]) -> None:
+        """Drop what was asked for early and will not be asked for after all."""
+        for query in queries:
+            with self._early_lock:
+                if early := self._early.pop(query, None):
+                    early.cancel()
+
     def get(self, query: Query, *, tries: int | None = None) -> Row:
         """Return the object that is one answer; numbers with a fraction are `Decimal`.
 
@@ -162,6 +169,31 @@ class Client:
             PastTheEndError: As `get` does.
         """
         answer, early = self._answer(paged(query, number, per_page) if per_page else query)
+        return self._page(query, envelope, number, per_page, answer)._replace(early=early)
+
+    def foreseen(self, query: Query, envelope: str, *, per_page: int = PER_PAGE) -> Page | None:
+        """Return the first page of a list if it was asked for early, and leave it for its reader.
+
+        Args:
+            query: The list, with the parameters of that page.
+            envelope: The key that holds the rows.
+            per_page: Rows asked for.
+
+        Raises:
+            QontoError: As `page` does.
+        """
+        with self._early_lock:
+            early = self._early.get(query)
+        return self._page(query, envelope, 1, per_page, early.result()) if early else None
+
+    def _page(
+        self, query: Query, envelope: str, number: int, per_page: int, answer: _Answer
+    ) -> Page:
+        """Return the page that an answer holds.
+
+        Raises:
+            AnswerError: If it holds none.
+        """
         listed = answer.get(envelope, _NULL)
         if bytes(memoryview(listed)[:1]) != b"[":
             msg = f"{request_line(query)} answered JSON without the list {envelope!r}"
@@ -170,7 +202,7 @@ class Client:
         rows = LateRows(parts, lambda part: self._decoded(query, part))
         meta = self._decoded(query, answer.get("meta", _NULL))
         if meta is None:
-            return Page(rows, number, full=0 < per_page <= len(rows), early=early)
+            return Page(rows, number, full=0 < per_page <= len(rows))
         if not isinstance(meta, dict):
             msg = f"{request_line(query)} answered a 'meta' that is no object"
             raise AnswerError(msg, status=HTTPStatus.OK)
@@ -184,7 +216,7 @@ class Client:
             # Nothing or nonsense is said, but no page is larger than was asked for.
             size = per_page if len(rows) == per_page else None
         full = pages is None and 0 < per_page <= len(rows)
-        return Page(rows, number, pages, total, full=full, size=size, early=early)
+        return Page(rows, number, pages, total, full=full, size=size)
 
     def is_welcome(self, query: Query) -> bool:
         """Return whether the credentials are accepted for a question, asked anew and once.

@@ -20,9 +20,9 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
-if sys.platform != "win32":
+if sys.platform == "win32":
+    from filelock import FileLock
+else:
     import fcntl
 
 if TYPE_CHECKING:

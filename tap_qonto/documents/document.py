@@ -70,10 +70,12 @@ class Document:
         invoice: Whether an electronic invoice may be inside.
         sealed: Whether Qonto may have a signed copy that is wanted too.
         owed: Whether an earlier run could not have it.
+        mark: Differs as soon as Qonto may tell something else of it; None if nobody asks.
     """
 
     __slots__ = (
-        "changed", "columns", "id", "invoice", "link", "owed", "sealed", "source", "stream", "told",
+        "changed", "columns", "id", "invoice", "link", "mark", "owed", "sealed", "source", "stream",
+        "told",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +91,9 @@ class Document:
         invoice: bool = False,
         sealed: bool = False,
         owed: bool = False,
+        mark: bytes | None = None,
     ) -> None:
+        self.mark = mark
         self.stream = stream
         self.columns = columns
         self.id = id
@@ -129,6 +133,12 @@ class Fetched(NamedTuple):
     """Whether Qonto said anything about the document."""
     refusal: QontoError | None = None
     """Why nothing about it may be asked, if that is so; it may then concern all documents."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether Qonto will say the same of the document for as long as it exists."""
+        pending = self.row.get("probative_attachment_status") == "pending"
+        return self.known and not self.owed and not pending
 
 
 def link_of(told: Row | None, name: str, now: float) -> Link | None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_qonto.api.errors import AnswerError, QontoError
+from tap_qonto.api.pages import Query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from tap_qonto.api.pages import Row
+
+
+ACCOUNTS = Query("transactions", "/bank_accounts")
+"""The list of the accounts whose transactions are read."""
 
 
 class Refusable(Protocol):
@@ -78,3 +83,22 @@ def chosen(
         )
         raise QontoError(msg)
     return [account for account in known if not wanted or account in wanted]
+
+
+def embedded(organization: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """Return the accounts to read as far as the organization's own answer names them.
+
+    Args:
+        organization: The answer.
+        config: The settings, which choose some.
+    """
+    accounts = organization.get("bank_accounts")
+    named = [account for account in accounts or () if isinstance(account, dict)]
+    wanted, external = config.get("bank_account_ids"), config["include_external_accounts"]
+    return [
+        account["id"]
+        for account in named
+        if isinstance(account.get("id"), str)
+        and (external or not account.get("is_external_account"))
+        and (not wanted or account["id"] in wanted)
+    ]

@@ -22,7 +22,7 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import from_datetime, shift, whole_second
 from tap_qonto.api.pages import Query, paged
-from tap_qonto.reading.accounts import checked_accounts, chosen
+from tap_qonto.reading.accounts import ACCOUNTS, checked_accounts, chosen
 from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.settings import start_instant
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("tap-qonto")
 
 _ORGANIZATION = "/organization"
-_ACCOUNTS = "/bank_accounts"
 
 _SILENT = 3
 """Streams given up because of faults, from which on each raises the question who is to blame."""
@@ -257,14 +256,14 @@ class Run:
             QontoError: If neither list can be had.
         """
         # Both are asked for at once.
-        self.client.ask_early([paged(Query("transactions", _ACCOUNTS), 1)])
+        self.client.ask_early([paged(ACCOUNTS, 1)])
         try:
             accounts = checked_accounts(_ORGANIZATION, self.organization.get("bank_accounts", []))
         except QontoError as error:
             if error.ends_run:
                 raise
             _logger.warning(
-                "%s; the accounts whose transactions are read are those of %s", error, _ACCOUNTS
+                "%s; the accounts whose transactions are read are those of %s", error, ACCOUNTS.path
             )
             return self._asked_accounts()
         try:
@@ -287,11 +286,9 @@ class Run:
         return usable
 
     def _asked_accounts(self) -> list[Row]:
-        query = Query("transactions", _ACCOUNTS)
-
         def fetch(number: int) -> Page:
-            page = self.client.page(query, "bank_accounts", number)
-            return page._replace(rows=checked_accounts(query.path, list(page.rows)))
+            page = self.client.page(ACCOUNTS, "bank_accounts", number)
+            return page._replace(rows=checked_accounts(ACCOUNTS.path, list(page.rows)))
 
         return list(
             read_numbered(
@@ -319,7 +316,8 @@ class Run:
         if not isinstance(error, UnauthorizedError) or stream.name in self.skipped:
             return True
         if any(
-            self.client.is_welcome(Query(stream.name, path)) for path in (_ORGANIZATION, _ACCOUNTS)
+            self.client.is_welcome(Query(stream.name, path))
+            for path in (_ORGANIZATION, ACCOUNTS.path)
         ):
             return True
         authenticator = self._connection.authenticator
@@ -360,7 +358,7 @@ class Run:
         self._given_up += isinstance(error, FaultError) and stream.name not in self.failed
         self._note(stream.name, sentence)
         if isinstance(error, FaultError) and self._given_up >= _SILENT:
-            queries = [Query(stream.name, path) for path in (_ORGANIZATION, _ACCOUNTS)]
+            queries = [Query(stream.name, path) for path in (_ORGANIZATION, ACCOUNTS.path)]
             if not any(map(self.client.is_answered, queries)):
                 msg = f"{sentence}. Nothing else is answered either"
                 raise SilentError(msg, status=error.status, code=error.code)

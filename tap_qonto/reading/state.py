@@ -10,6 +10,7 @@ from tap_qonto.api.errors import (
 )
 from tap_qonto.api.instants import FLOOR, uniform
 from tap_qonto.reading.debts import CATCHING_UP, check_debts
+from tap_qonto.reading.familiar import check_marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,6 +146,7 @@ def _check_documents(
     """Check what a document stream's state says its rows lack."""
     if parent := stream.parent_stream_type:
         check_debts(stream.name, stream.primary_keys, bookmark)
+        check_marks(stream.name, bookmark)
         if walk := bookmark.get(CATCHING_UP):
             of_parent = next(each for each in streams.values() if isinstance(each, parent))
             _check_bookmark(of_parent, walk, latest)

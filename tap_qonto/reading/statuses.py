@@ -42,6 +42,11 @@ def known(statuses: Sequence[str], account: str, counting: Counting) -> Statuses
     )
 
 
+def compared(statuses: Statuses) -> list[Statuses]:
+    """Return the groups whose counts are compared: all, all the other way round, each alone."""
+    return [statuses, statuses[::-1], *((status,) for status in statuses)]
+
+
 def grouped(statuses: Statuses, accounts: Sequence[str], counting: Counting) -> list[Statuses]:
     """Return the groups of statuses to ask for, each in one question: all at once, or one by one.
 
@@ -54,7 +59,7 @@ def grouped(statuses: Statuses, accounts: Sequence[str], counting: Counting) -> 
     if len(statuses) == 1 or len(accounts) <= FEW:
         return one_by_one
     for account in accounts[:TRIED]:
-        every, reverse, *single = counting.counts(account, [statuses, statuses[::-1], *one_by_one])
+        every, reverse, *single = counting.counts(account, compared(statuses))
         if every is None or reverse is None or None in single:
             continue
         # A server that honours only the first or the last status differs in one of these, and one

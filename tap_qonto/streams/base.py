@@ -25,12 +25,12 @@ from tap_qonto.api.errors import (
     UnsortedError,
 )
 from tap_qonto.api.instants import FLOOR, shift, uniform
-from tap_qonto.api.pages import PER_PAGE, Query
+from tap_qonto.api.pages import Query
 from tap_qonto.reading.findings import Findings, TellingRow
 from tap_qonto.reading.lists import read_numbered
 from tap_qonto.reading.records import Cleaner
 from tap_qonto.reading.state import INTERRUPTED, OWNER, Bookmark
-from tap_qonto.streams.again import ReadAgain
+from tap_qonto.streams.early import ReadEarly
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -78,7 +78,7 @@ _HOPELESS_CHILD = 1
 """The same for rows of a parent, of which there may be thousands."""
 
 
-class QontoStream(ReadAgain):
+class QontoStream(ReadEarly):
     """Rows of one endpoint.
 
     Class keywords say what differs from the usual: `envelope`, the key that holds the rows
@@ -89,13 +89,11 @@ class QontoStream(ReadAgain):
     """
 
     path: ClassVar[str]
-    envelope: ClassVar[str] = ""
     scope: ClassVar[str] = "organization.read"
     oauth_only: ClassVar[bool] = False
     key_may_fail: ClassVar[bool] = False
     """Whether Qonto's own collection of requests gives the endpoint no API key."""
     params: ClassVar[tuple[tuple[str, str], ...]] = ()
-    per_page: ClassVar[int] = PER_PAGE
     counted: ClassVar[bool] = True
     holds_documents: ClassVar[bool] = False
     """Whether this is a `Companion` of its parent."""
@@ -288,7 +286,7 @@ class QontoStream(ReadAgain):
 
     @override
     def before_rows(self) -> None:
-        self.read_for(self._selected_documents())
+        self.prepare_rows()
         if self._documents:
             self._documents.prepare(self)
             return
@@ -370,16 +368,14 @@ class QontoStream(ReadAgain):
             sentence = f"bank account {account}: {sentence}"
         self.run.fail(self, error, sentence)
 
-    def _selected_documents(self) -> Companion | None:
-        """Return the child stream that holds the rows' documents, if it is selected."""
-        return next(
-            (
-                cast("Companion", child)
-                for child in self.children
-                if isinstance(child, QontoStream) and child.holds_documents and child.selected
-            ),
-            None,
+    @override
+    def prepare_rows(self) -> None:
+        documents = (
+            cast("Companion", child)
+            for child in self.children
+            if isinstance(child, QontoStream) and child.holds_documents and child.selected
         )
+        self.read_for(next(documents, None))
 
     @override
     def generate_child_contexts(

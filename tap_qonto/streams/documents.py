@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
@@ -14,6 +15,7 @@ from tap_qonto.api.instants import from_datetime, uniform
 from tap_qonto.documents.copies import size_of
 from tap_qonto.documents.document import Document
 from tap_qonto.reading.debts import CATCHING_UP, HAVE, Debts, Wants, wants_of
+from tap_qonto.reading.familiar import Familiar, mark_of
 from tap_qonto.streams.base import QontoStream
 from tap_qonto.streams.outcomes import Outcomes
 
@@ -40,6 +42,8 @@ class _Waiting(NamedTuple):
 
     row: Row
     documents: tuple[Fetched | Future[Fetched], ...] = ()
+    marks: tuple[bytes | None, ...] = ()
+    """Those of the documents, in the same order."""
     later: Future[_Waiting] | None = None
     """Gives what takes this one's place."""
     unfinished: bool = False
@@ -81,6 +85,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         self._state: dict[str, Any] = {}
         self._debts = Debts({}, self.name, self.primary_keys)
         self._had: Wants | None = None
+        self._familiar: Familiar | None = None
         self._read_until: dict[frozenset[tuple[str, Any]], str] = {}
 
     def documents_of(self, row: Row) -> Iterator[Document]:
@@ -106,7 +111,19 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             changed=_changed(row),
             invoice=self.invoices and self.config["extract_facturx"],
             sealed=self.sealable and self.config["probative_attachments"],
+            mark=mark_of(row, id_, self._columns) if told is None and self._remembers else None,
         )
+
+    @cached_property
+    def _remembers(self) -> bool:
+        """Whether documents are only listed, of rows that every run reads anew."""
+        key: object = getattr(self.parent_stream_type, "replication_key", None)
+        return not (self.config.get("attachments_path") or isinstance(key, str))
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        """The columns that are written: a new one has to be told of every document."""
+        return sorted(set(self.effective_schema["properties"]).difference(self._deselected))
 
     def owed_document(self, ids: Row) -> Document:
         """Return a document of which nothing is known but the columns that name it."""
@@ -136,6 +153,8 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if self.is_test:
             return
         _ = self.run.archive  # says now if it cannot be
+        if self._remembers:
+            self._familiar = Familiar(self.get_context_state(None))
         if not parent.is_incremental:  # all of it is read, and found lacking, anew
             return
         self._state = self.get_context_state(None)
@@ -167,6 +186,8 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if CATCHING_UP in self._state:
             self._catch_up(parent)
         self._try_again()
+        if self._familiar:
+            self._familiar.keep(complete=not parent.progress.unfinished)
         self.mark()
         if self._debts:
             reason = self._outcomes.first_reason
@@ -252,7 +273,18 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             documents = self._lacking(row, documents, parent)
         if not documents or not parent.is_wanted(row):
             return _Waiting(row)
-        return _Waiting(row, tuple(map(self.run.archive.begin, documents)))
+        documents = self._unfamiliar(documents)
+        begun = tuple(map(self.run.archive.begin, documents))
+        return _Waiting(row, begun, tuple(document.mark for document in documents))
+
+    def _unfamiliar(self, documents: tuple[Document, ...]) -> tuple[Document, ...]:
+        """Return the documents of which an earlier run has not told the same."""
+        familiar = self._familiar
+        if familiar is None:
+            return documents
+        rest = tuple(one for one in documents if one.mark is None or not familiar.knows(one.mark))
+        self._outcomes.pass_over(len(documents) - len(rest))
+        return rest
 
     def _lacking(
         self, row: Row, documents: tuple[Document, ...], parent: QontoStream
@@ -293,13 +325,15 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             QontoError: If Qonto cannot be asked.
             StorageError: If one cannot be stored.
         """
-        for work in self._turn.documents:
+        for work, mark in zip(self._turn.documents, self._turn.marks, strict=True):
             fetched = work.result() if isinstance(work, Future) else work
             if isinstance(fetched.refusal, UnauthorizedError):
                 self.run.may_skip(self, fetched.refusal)
             self._settled(fetched.row, fetched.until, owed=fetched.owed)
             self._outcomes.note(fetched, context or {})
             self._write_row(fetched.row, context)
+            if self._familiar and mark and fetched.is_final:
+                self._familiar.learn(mark)
         # A parent that is not selected itself writes no STATE before its end.
         if self._written >= self.STATE_MSG_FREQUENCY and (parent.is_walker or not parent.selected):
             self._written = 0

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers import types
 
     from tap_qonto.api.pages import Query, Row
+    from tap_qonto.reading.desk import Desk
 
 CREATED = {"sort": "created_at", "filters": "filter[created_at_{}]", "floor": ""}
 
@@ -35,8 +36,12 @@ class ClientInvoices(
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        rows = self.sequence(self.window(context), context, *self._changed(context))
-        return self.afterwards(rows, context)
+        return self.afterwards(self.read(context), context)
+
+    @override
+    def source(self, context: types.Context | None, desk: Desk) -> Iterator[Row]:
+        changed = self._changed(context)
+        return self.sequence(self.window(context), context, *changed, desk=desk)
 
     @override
     def first_queries(self) -> Sequence[Query]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers import types
 
     from tap_qonto.api.pages import Page, Row
+    from tap_qonto.reading.desk import Desk
     from tap_qonto.reading.window import WindowReading
 
 
@@ -54,7 +55,11 @@ class Listed(QontoStream):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        return self.ahead(self.numbered(self.query(), context))
+        return self.ahead(self.read(context))
+
+    @override
+    def source(self, context: types.Context | None, desk: Desk) -> Iterator[Row]:
+        return self.numbered(self.query(), context)
 
     @override
     def first_queries(self) -> Sequence[Query]:
@@ -99,7 +104,7 @@ class Windowed(QontoStream):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        rows = self.sequence(self.window(context), context)
+        rows = self.read(context)
         if self.replication_key != self.sort:
             yield from self.ahead(rows)
             return
@@ -116,6 +121,10 @@ class Windowed(QontoStream):
             query = self.query(("sort_by", self.fallback))
             yield from self.afterwards(self.numbered(query, context), context)
 
+    @override
+    def source(self, context: types.Context | None, desk: Desk) -> Iterator[Row]:
+        return self.sequence(self.window(context), context, desk=desk)
+
     def window(self, context: types.Context | None) -> Bounds:
         """Return the first and last value of the sort key that this run reads.
 
@@ -127,14 +136,18 @@ class Windowed(QontoStream):
         return Bounds(self.start(context), self.run.end)
 
     def sequence(
-        self, window: Bounds, context: types.Context | None, *params: tuple[str, str]
+        self,
+        window: Bounds,
+        context: types.Context | None,
+        *params: tuple[str, str],
+        desk: Desk | None = None,
     ) -> WindowReading:
         """Return the rows of a window that also match further parameters, in order."""
         return read_window(
             lambda number, bounds: self.page(self.bounded(bounds, *params), number, context),
             window,
             key=self.sort,
-            desk=self.run.desk,
+            desk=desk or self.run.desk,
             endless=self.endless,
             present=self.run.end,
             oldest=self.floor or LONG_AGO,
@@ -176,10 +189,18 @@ class NewestFirst(Listed):
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:
-        query = self.query()
         bookmark = self.bookmark(context)
         last = ""
-        for row in read_newest_first(
+        for row in self.read(context):
+            last = max(last, row.get("updated_at") or "")
+            yield row
+        bookmark.move(last)
+        bookmark.finish()
+
+    @override
+    def source(self, context: types.Context | None, desk: Desk) -> Iterator[Row]:
+        query = self.query()
+        return read_newest_first(
             lambda number: self.page(query, number, context),
             key="updated_at",
             start=self.start(context),
@@ -188,8 +209,4 @@ class NewestFirst(Listed):
             on_count=lambda rows: self.progress.expect(query, rows),
             on_change=self.say_changed,
             pause=self.pause,
-        ):
-            last = max(last, row.get("updated_at") or "")
-            yield row
-        bookmark.move(last)
-        bookmark.finish()
+        )

@@ -38,12 +38,17 @@ class Outcomes:
         self._received = 0
         self._unreadable = 0
         self._unchanged = 0
+        self._told_before = 0
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many documents had which fate; `unchanged` are those that were stored before."""
+        """How many documents had which fate; `unchanged` are those that an earlier run had."""
         fetched = self._statuses - Counter(stored=self._unchanged)
-        return fetched + Counter(unchanged=self._unchanged)
+        return fetched + Counter(unchanged=self._unchanged + self._told_before)
+
+    def pass_over(self, documents: int) -> None:
+        """Count documents of which an earlier run has told all."""
+        self._told_before += documents
 
     def note(self, fetched: Fetched, context: Mapping[str, Any]) -> None:
         """Count a document that belongs to a row."""
@@ -78,12 +83,16 @@ class Outcomes:
 
     def log(self) -> None:
         """Say how many documents had which fate."""
-        if not self._statuses:
-            return
         counts = [
             f"{count:,} {_WORDS.get(status, status)}"
             for status, count in sorted(self._statuses.items())
         ]
+        if self._told_before:
+            counts.append(
+                f"{self._told_before:,} listed by an earlier run: attachments_path is not set"
+            )
+        if not counts:
+            return
         if self._unreadable:
             counts.append(f"{self._unreadable:,} with an unreadable PDF")
         if self._received or "stored" in self._statuses:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from tap_qonto.api.errors import CeilingError, NotReadableError, QontoError
-from tap_qonto.reading.block import Bounds, restart
+from tap_qonto.api.pages import paged
+from tap_qonto.reading.accounts import ACCOUNTS, embedded
+from tap_qonto.reading.block import Bounds
 from tap_qonto.reading.order import merge
-from tap_qonto.reading.statuses import TRIED, Counting, grouped, known
+from tap_qonto.reading.statuses import DOCUMENTED, FEW, TRIED, Counting, compared, grouped, known
 from tap_qonto.streams.kinds import MISUNDERSTOOD, Listed, Windowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from singer_sdk.helpers import types
 
@@ -46,7 +49,10 @@ class Transactions(Windowed, params=INCLUDES):
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self._readings: dict[str, list[WindowReading]] = {}
+        # Two of them: whoever finds the groups counts, and others begin to count meanwhile.
         self._lock = threading.Lock()
+        self._counting_lock = threading.Lock()
+        self._counted: dict[tuple[str, Statuses], Future[int | None]] = {}
 
     @property
     @override
@@ -115,12 +121,48 @@ class Transactions(Windowed, params=INCLUDES):
 
     @override
     def first_queries(self) -> Sequence[Query]:
-        return [
+        guessed = self._guess()
+        queries = [
             query
             for context in self.partitions[:EARLY]
             for params in self._params(context)
             for query in self.openings(self.window(context), *params)
         ]
+        self.run.client.forget(set(guessed).difference(queries))
+        return queries
+
+    def _guess(self) -> Sequence[Query]:
+        """Begin what will most likely be asked, while Qonto still lists the accounts.
+
+        The organization's answer names the open ones. And most likely Qonto honours several
+        statuses at once and knows those that it documents. Where a guess is wrong, nothing but a
+        few requests is lost, since each is made sure of all the same.
+        """
+        client, waiting = self.run.client, lambda: not self.started
+        client.ask_early([paged(ACCOUNTS, 1)], waiting=waiting)
+        accounts = embedded(self.run.organization, self.config)
+        statuses = dict.fromkeys(self.config["transaction_statuses"])
+        documented = tuple(status for status in statuses if status in DOCUMENTED)
+        if not accounts or not documented:
+            return ()
+        likely = min(accounts, key=lambda one: one not in self._marked)
+        groups: list[Statuses] = [(status,) for status in documented]
+        asked: list[Statuses] = [(status,) for status in statuses if status not in DOCUMENTED]
+        if len(groups) > 1 and len(accounts) > FEW:
+            asked += compared(documented)
+            groups = [documented]
+        for group in asked:
+            self._counting(likely, group)
+        queries = [
+            query
+            for account in accounts[:EARLY]
+            for group in groups
+            for query in self.openings(
+                self.window({"bank_account_id": account}), *_selecting(account, group)
+            )
+        ]
+        client.ask_early(queries, waiting=waiting)
+        return queries
 
     # Statuses
 
@@ -163,11 +205,10 @@ class Transactions(Windowed, params=INCLUDES):
         return ()
 
     def _knows(self, account: str, status: str) -> bool:
-        start = restart(self.window({"bank_account_id": account}).start)
         # Asked for beside it, because answers are waited for longer than they take.
-        accepted = self.run.client.submit(self._count, account, ("completed",), start)
+        accepted = self._counting(account, ("completed",))
         try:
-            self._count(account, (status,), start)
+            self._counting(account, (status,)).result()
         except QontoError as error:
             if error.status not in MISUNDERSTOOD:
                 raise
@@ -177,8 +218,7 @@ class Transactions(Windowed, params=INCLUDES):
         return True
 
     def _counts(self, account: str, groups: Sequence[Statuses]) -> list[int | None]:
-        submit = self.run.client.submit
-        counts = [submit(self._count, account, group) for group in groups]
+        counts = [self._counting(account, group) for group in groups]
         try:
             return [count.result() for count in counts]
         except QontoError as error:
@@ -186,12 +226,20 @@ class Transactions(Windowed, params=INCLUDES):
                 raise
             return [None] * len(groups)  # this account's own trouble, told when it is read
 
-    def _count(self, account: str, statuses: Statuses, start: str | None = None) -> int | None:
+    def _counting(self, account: str, statuses: Statuses) -> Future[int | None]:
+        """Begin to count, once in a run."""
+        key = (account, statuses)
+        with self._counting_lock:
+            if key not in self._counted:
+                self._counted[key] = self.run.client.submit(self._count, account, statuses)
+            return self._counted[key]
+
+    def _count(self, account: str, statuses: Statuses) -> int | None:
         """Return how many transactions match; None if the count may be capped."""
-        window = Bounds(start or self.run.start_date or self.floor, self.run.end)
+        window = Bounds(self.run.start_date or self.floor, self.run.end)
         query = self.bounded(window, *_selecting(account, statuses))
         try:
-            total = self.run.client.page(query, self.envelope, 1).total
+            total = self.run.client.page(query, self.envelope, 1, per_page=1).total
         except CeilingError:
             return None
         return total if total is not None and total < self.run.machine.ceiling else None

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from tap_qonto.api.errors import SentenceError, UnusableFileError
 from tap_qonto.api.pages import Post
 from tap_qonto.documents.names import safe_name
+from tap_qonto.writing.found import unwrapped
 from tap_qonto.writing.post import Kind, Outcome
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Files:
         kind, ending = _kind_of(head)
         for each in (_name_in(path), name):
             _check_ending(each, kind)
-        return Seen(_named(path, name, ending), hashed.hexdigest(), size)
+        return Seen(called(path, name, ending), hashed.hexdigest(), size)
 
     def read(
         self, path: str, *, largest: int = LARGEST_ATTACHMENT, name: str | None = None
@@ -135,7 +136,7 @@ class Files:
                 if len(data) > largest:
                     raise _too_large(largest)
         kind, ending = _kind_of(bytes(data[:_HEAD]))
-        return Content(_named(path, name, ending), kind, bytes(data))
+        return Content(called(path, name, ending), kind, bytes(data))
 
     def _look(self, path: str) -> tuple[int | None, bytes]:
         """Return a file's size in bytes, if that is known without reading it, and its beginning."""
@@ -200,7 +201,7 @@ def _name_in(path: str) -> str:
     return PurePosixPath(path).name
 
 
-def _named(path: str, name: str | None, ending: str) -> str:
+def called(path: str, name: str | None, ending: str = "") -> str:
     """Return what a file is called where it is sent."""
     return safe_name(name or _name_in(path) or f"file{ending}")
 
@@ -260,11 +261,8 @@ class Uploads:
                 break
         if outcome.kind is not Kind.ACCEPTED:
             return outcome
-        body = outcome.body if isinstance(outcome.body, dict) else {}
-        attachment = body.get("attachment")
-        known = attachment.get("id") if isinstance(attachment, dict) else None
-        if isinstance(known, str) and known:
-            return outcome._replace(code=known)
+        if (attachment := unwrapped(outcome.body, "attachment")) and attachment["id"]:
+            return outcome._replace(code=attachment["id"])
         return Outcome(Kind.REFUSED, "POST /attachments answered without an ID", "no_attachment")
 
 

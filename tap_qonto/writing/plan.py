@@ -31,6 +31,16 @@ NEVER = "\N{EN DASH}"
 
 _NAMED = 5
 """How many rows a sentence names at most."""
+
+WAITS: Final = "twin_unknown"
+"""Code of a row of which nothing was sent, since it waits for what became of another one."""
+
+MISSING: Final = "document_missing"
+"""Code of a row that is sent, but whose document is not stored yet."""
+
+MISFIT: Final = "document_mismatch"
+"""Code of a row that is sent, but whose document says something else."""
+
 _DIGEST = re.compile(r"[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}")
 
 

@@ -751,8 +751,15 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("options", [(), ("--discover",), ("--about", "--format=json")])
+@pytest.mark.parametrize("unbuffered", ["", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        pytest.param(("--discover",), marks=pytest.mark.slow),
+        ("--about", "--format=json"),
+    ],
+)
 def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:
     arguments = [str(COMMAND), "--config", '{"environment": "demo"}', *options]
     with Path("/dev/full").open("wb") as full:
@@ -904,6 +911,7 @@ def test_a_catalog_that_cannot_be_used_is_refused_in_one_sentence(
     assert not outcome.messages
 
 
+@pytest.mark.slow
 def test_a_catalog_of_an_older_version_is_used_as_it_is(small: Company) -> None:
     catalog = catalog_of(["sepa_transfers", "labels"])
     catalog["streams"] = [

@@ -126,6 +126,7 @@ def test_a_run_with_an_api_key_shows_no_secret(world: Company, tmp_path: Path) -
     assert_clean(written(outcome))
 
 
+@pytest.mark.slow
 def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> None:
     oauth = Planting(client_secret=CLIENT_SECRET, refresh_token=REFRESH_TOKEN)
     with DemoServer(Api(world, oauth=oauth)) as server:
@@ -142,6 +143,7 @@ def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> Non
     assert_clean(written(outcome))
 
 
+@pytest.mark.slow
 def test_a_run_with_settings_from_the_environment_shows_no_secret(world: Company) -> None:
     oauth = Planting(client_secret=CLIENT_SECRET)
     oauth.issue(ACCESS_TOKEN)

@@ -809,6 +809,7 @@ def test_payments_need_oauth_and_its_scope() -> None:
 # -- the tap reads it back ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_tap_reads_back_what_was_written_with_its_documents(tmp_path: Path) -> None:
     desk = Desk(Company(transactions=60))
     earlier = run({"attachments_path": str(tmp_path)}, api=desk.api)
@@ -903,6 +904,7 @@ def _pay_many(path: str, name: str) -> None:
             assert paid.status == 200
 
 
+@pytest.mark.slow
 def test_two_processes_write_to_one_file(tmp_path: Path, opened: Opener) -> None:
     path = str(tmp_path / "world.sqlite")
     watcher = Desk(opened(transactions=600, path=path))

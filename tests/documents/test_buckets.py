@@ -55,6 +55,7 @@ def bucket() -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_a_bucket_keeps_documents_as_a_folder_does(
     papers: Papers, bucket: str, on_machine: Callable[..., None]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -113,8 +114,9 @@ PLACES = {
 
 @pytest.mark.parametrize(("place", "told"), PLACES.values(), ids=PLACES)
 def test_a_place_that_cannot_be_used_ends_the_run_before_its_first_request(
-    papers: Papers, tmp_path: Path, place: str, told: str
+    papers: Papers, tmp_path: Path, place: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "gcsfs", None)  # as where it is not installed
     (tmp_path / "file").write_text("a file where a folder should be")
     papers.receipts(1)
     papers.invoice(papers.document("b"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from ast import literal_eval
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,12 @@ from tests.kit.meltano_project import CHECKOUT, Project, project, rows_read
 from tests.kit.runner import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from sqlalchemy.engine import Connection
+
+    Ask = Callable[[str, str], list[Any]]
 
 Row = dict[str, Any]
 
@@ -222,3 +226,88 @@ def test_csv_files_end_with_the_changed_transaction(world: World) -> None:
     rows = latest(written)
     assert len(rows) == world.company.total("transactions")
     assert rows[world.changed]["note"] == "Seen by the accountant\nTwice"
+    for row in world.company.rows("transactions"):
+        assert literal_eval(rows[row["id"]]["label_ids"]) == row["label_ids"], "as Python has it"
+
+
+# Columns only
+
+
+FLAT = {"TAP_QONTO_FLATTENING_ENABLED": "true", "TAP_QONTO_FLATTENING_MAX_DEPTH": "2"}
+"""Objects become columns, and objects in them too; lists become text."""
+
+BALANCE = "total_amount__value"
+"""A column that a supplier invoice has only if it is flattened."""
+
+
+def in_duckdb(place: Path) -> Ask:
+    def ask(table: str, column: str) -> list[Any]:
+        with duckdb.connect(str(place), read_only=True) as connection:
+            found = connection.execute(f"select {column} from qonto.{table}").fetchall()
+        return [value for (value,) in found]
+
+    return ask
+
+
+def in_lines(place: Path) -> Ask:
+    def ask(table: str, column: str) -> list[Any]:
+        lines = (place / f"{table}.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line).get(column) for line in lines]  # no objects, no columns
+
+    return ask
+
+
+def in_csv(place: Path) -> Ask:
+    def ask(table: str, column: str) -> list[Any]:
+        [path] = (place / table).glob("*.csv")
+        with path.open(encoding="utf-8", newline="") as file:
+            return [row[column] for row in csv.DictReader(file)]
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("target", "setting", "asking"),
+    [
+        ("target-duckdb", "TARGET_DUCKDB_PATH", in_duckdb),
+        ("target-jsonl", "TARGET_JSONL_DESTINATION_PATH", in_lines),
+        ("target-csv", "TARGET_CSV_OUTPUT_PATH", in_csv),
+    ],
+)
+def test_flattened_rows_arrive(
+    world: World, target: str, setting: str, asking: Callable[[Path], Ask]
+) -> None:
+    place = world.project.root / f"output/flat-{target}"
+    if target != "target-duckdb":
+        place.mkdir()
+    world.load(target, "flat", {setting: str(place)} | FLAT)
+    expect_flat(world.company, asking(place))
+
+
+def test_flattened_rows_arrive_in_postgres(world: World, postgres: tuple[str, Connection]) -> None:
+    url, connection = postgres
+    world.load("target-postgres", "flat", {"TARGET_POSTGRES_SQLALCHEMY_URL": url} | FLAT)
+
+    def ask(table: str, column: str) -> list[Any]:
+        found = connection.exec_driver_sql(f"select {column} from qonto.{table}")
+        return [value for (value,) in found]
+
+    expect_flat(world.company, ask)
+
+
+def expect_flat(company: Company, ask: Ask) -> None:
+    """Look for all rows, and for what was inside an object."""
+    assert {name: len(ask(name, "id")) for name in LISTED} == totals(company)
+    amounts = [
+        str(row["total_amount"]["value"]) if row["total_amount"] else ""
+        for row in company.rows("supplier_invoices")
+    ]
+    found = ["" if value is None else str(value) for value in ask("supplier_invoices", BALANCE)]
+    assert Counter(map(_number, found)) == Counter(map(_number, amounts))
+    named = dict(zip(ask("transactions", "id"), ask("transactions", "label_ids"), strict=True))
+    for row in company.rows("transactions"):
+        assert json.loads(named[row["id"]]) == row["label_ids"], "lists are JSON"
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None

@@ -341,6 +341,9 @@ def test_an_interrupted_run_goes_on_at_its_bookmark_without_lookback(clock: Cloc
     clock.advance(60)
     after = read(Api(world, clock=clock), "transactions", state=rest.state)
     [end] = rest.bookmarks("transactions").values()
-    assert min(query["updated_at_from"] for query in after.asked("/transactions")) == as_filter(
-        restart(shift(end, -600)) or ""
-    )
+    starts = {
+        query["updated_at_from"]
+        for query in after.asked("/transactions")
+        if query["per_page"] != "1"  # counts
+    }
+    assert min(starts) == as_filter(restart(shift(end, -600)) or "")

@@ -401,6 +401,7 @@ print(json.dumps([count, peak() - before]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+@pytest.mark.slow
 def test_a_list_of_300_000_rows_takes_little_memory() -> None:
     told = subprocess.run(
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True

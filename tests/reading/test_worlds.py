@@ -178,8 +178,11 @@ def test_a_list_that_says_only_how_many_pages_it_has_is_read_like_any_other(
 # Time
 
 
-def test_an_early_first_page_is_never_paired_with_later_ones(company: Company) -> None:
-    for number in range(220):
+@pytest.mark.parametrize("members", [220, 620])  # read before its turn, or only its first page
+def test_an_early_first_page_is_never_paired_with_later_ones(
+    company: Company, members: int
+) -> None:
+    for number in range(members):
         [pattern, *_] = company.rows("memberships")
         company.put("memberships", {**pattern, "id": company.formula.uuid("many", number)})
     api = Api(company)
@@ -329,6 +332,7 @@ def test_a_status_that_qonto_refuses_is_asked_for_once_in_a_run(accounts: int, s
 
 
 @pytest.mark.parametrize("reading", ["all", "first", "last"])
+@pytest.mark.slow
 def test_500_accounts_with_nothing_new_take_few_requests_where_qonto_honours_several_statuses(
     reading: Any, clock: Clock
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.manual import blocks
 from tests.transform.runs import MARTS, PROJECT, Dbt, environment
 
 if TYPE_CHECKING:
@@ -34,16 +35,10 @@ vars:
   qonto_schema: bank
   qonto_as_of: "2026-10-31"
 """
-PACKAGES = """
-packages:
-  - git: "file://{repository}"
-    subdirectory: transform
-    revision: v1.0.0
-"""
 
 
 def committed(folder: Path) -> Path:
-    """Return a repository that has the package where this one has it, with a tag."""
+    """Return a repository that has the package where this one has it."""
     shutil.copytree(
         PROJECT,
         folder / "transform",
@@ -54,7 +49,6 @@ def committed(folder: Path) -> Path:
         ("init", "--quiet"),
         ("add", "--all"),
         (*author, "commit", "--quiet", "--message", "Package"),
-        ("tag", "v1.0.0"),
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
@@ -74,14 +68,14 @@ def test_another_project_takes_the_tables_by_git(loaded: DuckDB, dbt: Dbt, tmp_p
     project.mkdir()
     (project / "dbt_project.yml").write_text(PROJECT_FILE, "utf-8")
     (project / "profiles.yml").write_text(PROFILES, "utf-8")
-    (project / "packages.yml").write_text(
-        PACKAGES.format(repository=committed(repository)), "utf-8"
-    )
+    origin = committed(repository).as_uri()
+    subprocess.run(["git", "clone", "--quiet", origin, tmp_path / "tap-qonto"], check=True)
     env = {"QONTO_DUCKDB_PATH": str(warehouse.path), "DBT_TARGET": "mine", "QONTO_AS_OF": ""}
-    command = ["--project-dir", str(project), "--profiles-dir", str(project)]
+    [manual] = blocks("docs/answers.md", "package")
     subprocess.run(
-        [dbt.python.with_name("dbt"), "deps", *command],
-        env={"PATH": "/usr/bin:/bin", **env},
+        ["sh", "-euc", manual],
+        cwd=project,
+        env={"PATH": f"{dbt.python.parent}:/usr/bin:/bin", "DBT_PROFILES_DIR": str(project), **env},
         check=True,
     )
     outcome = dbt.run("build", env=env, project=project, profiles=project)

@@ -1,0 +1,72 @@
+"""What the shell starts: the two doors, without loading what none of their runs needs.
+
+The Singer SDK imports `joblib`, with which it drains the sinks of other targets on threads, and
+`upath`, with which it writes BATCH files, and with them `fsspec`; and `backoff`, which it seldom
+uses and we never, imports `asyncio` to repeat coroutines. That is a quarter of the time until the
+first request. Here they are loaded when somebody calls them.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LATER = ("joblib", "upath", "backoff._async")
+"""Modules of which the SDK calls functions and classes, and does nothing else with them."""
+
+
+def tap() -> None:
+    """Run `tap-qonto`."""
+    with lightly():
+        from tap_qonto.tap import TapQonto
+    TapQonto.cli()
+
+
+def target() -> None:
+    """Run `target-qonto`."""
+    with lightly():
+        from tap_qonto.target import TargetQonto
+    TargetQonto.cli()
+
+
+@contextmanager
+def lightly() -> Iterator[None]:
+    """Let what is imported meanwhile load the modules of `LATER` only when it calls them.
+
+    Nothing that is imported is garbage, so that nobody looks for any.
+    """
+    missing = [name for name in LATER if name not in sys.modules]
+    for name in missing:
+        sys.modules[name] = _Later(name)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        for name in missing:
+            if isinstance(sys.modules.get(name), _Later):
+                del sys.modules[name]
+
+
+class _Later(ModuleType):
+    """Stands for a module until something of it is called."""
+
+    @override
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return partial(_called, self.__name__, name)
+
+
+def _called(module: str, name: str, *args: Any, **options: Any) -> Any:
+    return getattr(import_module(module), name)(*args, **options)

@@ -1,0 +1,40 @@
+"""What the shell starts loads no more than a run needs, and all of it when it is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+STARTED = """
+import gc, json, sys
+from tap_qonto.commands import LATER, lightly
+with lightly():
+    from tap_qonto.tap import TapQonto
+    from tap_qonto.target import TargetQonto
+heavy = [*LATER, "fsspec", "asyncio", "filelock", "pypdf", "tap_qonto.demo"]
+loaded = [name for name in heavy if name in sys.modules]
+collecting = gc.isenabled()
+from singer_sdk import target_base
+from singer_sdk.helpers import _batch
+with target_base.parallel_config(backend="threading", n_jobs=2):
+    lengths = target_base.Parallel()(target_base.delayed(len)(text) for text in ("a", "bc"))
+import backoff, joblib
+@backoff.on_exception(backoff.expo, ValueError)
+async def later(): return 7
+import asyncio
+print(json.dumps([
+    loaded, collecting, lengths, str(_batch.UPath("/srv/x")), asyncio.run(later()),
+    joblib.__name__, hasattr(joblib, "Memory"),
+]))
+"""
+
+
+def test_a_command_loads_heavy_modules_only_when_something_of_them_is_called() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED], check=True, capture_output=True, text=True
+    )
+    loaded, collecting, *results = json.loads(done.stdout)
+    assert loaded == []
+    assert collecting
+    assert results == [[1, 2], "/srv/x", 7, "joblib", True]
