@@ -279,11 +279,7 @@ class QontoStream(ReadEarly):
         return walker
 
     def read_for(self, documents: Companion | None) -> None:
-        """Let the rows carry their documents.
-
-        Args:
-            documents: The stream of the documents; None if nobody wants them.
-        """
+        """Let the rows carry their documents, unless nobody wants them."""
         self._documents = documents
 
     # What the SDK calls

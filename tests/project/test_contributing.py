@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -12,6 +13,24 @@ LONGEST_FILE = 400
 
 TABLES = {"tap_qonto/settings.py"}
 """Files that are a table of data."""
+
+LONGEST_FUNCTION = 60
+"""Lines of a function."""
+
+KEPT = "# NOQA".lower()
+"""What keeps a line from the lint; spelled so, it is not counted here."""
+
+MOST_EXCEPTIONS = 30
+"""How often a line may be kept from the lint."""
+
+
+def code(*folders: str) -> dict[str, str]:
+    """Return the text of every Python file below some folders, by its path."""
+    return {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+    }
 
 
 def rooms() -> set[str]:
@@ -47,8 +66,30 @@ def test_every_room_is_in_the_table() -> None:
 
 def test_no_file_is_longer_than_a_person_reads_in_one_sitting() -> None:
     long = {
-        str(path.relative_to(ROOT)): lines
-        for path in (ROOT / "tap_qonto").rglob("*.py")
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE
+        name: lines
+        for name, text in code("tap_qonto", "transform/report").items()
+        if (lines := len(text.splitlines())) > LONGEST_FILE
     }
     assert long.keys() <= TABLES, long
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{name}: {node.name}": lines
+        for name, text in code("tap_qonto", "transform/report").items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
+    }
+    assert not long
+
+
+def test_few_lines_are_kept_from_the_lint_and_each_says_why() -> None:
+    kept = [
+        f"{name}: {line.strip()}"
+        for name, text in code("tap_qonto", "tests", "transform/report", "examples").items()
+        for line in text.splitlines()
+        if KEPT in line
+    ]
+    assert len(kept) <= MOST_EXCEPTIONS, kept
+    assert not [line for line in kept if not re.search(KEPT + r": [A-Z0-9, ]+ - \S", line)]

@@ -130,14 +130,6 @@ class OAuth:
         self._access[token] = _Access(self._now(), self._scope)
         return token
 
-    def revoke_access(self) -> None:
-        """End the life of all access tokens."""
-        self._access.clear()
-
-    def revoke_refresh(self) -> None:
-        """End the life of all refresh tokens."""
-        self._refresh.clear()
-
     def authorize(self, query: Mapping[str, str]) -> str:
         """Sign the user in and return the address to send the browser to.
 
