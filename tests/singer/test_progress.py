@@ -65,11 +65,27 @@ def test_the_total_of_transactions_is_told_when_every_account_has_told_its_own(
 ) -> None:
     on_machine(report_every=0.0)
     company = Company(transactions=900)
-    done, lines = on_the_way("transactions", api=Api(company))
+    _, lines = on_the_way("transactions", api=Api(company))
     totals = {total for _, total, _ in lines}
     assert totals == {company.total("transactions")}, "a total that grows is none"
     assert all(rows <= total for rows, total, _ in lines)
-    assert " rows, " in done.log.split(" of ")[0], "until then the rows alone are counted"
+
+
+def test_until_every_list_has_told_its_own_the_rows_alone_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    passed = [0.0]
+    progress = Progress("transactions", quiet=False, stopwatch=lambda: passed[0])
+    progress.lists = 2
+    with caplog.at_level(logging.INFO, "tap-qonto"):
+        for account in ("one", "two"):
+            progress.expect(account, 10)
+            passed[0] += 10.0
+            progress.increment()
+    assert caplog.messages == [
+        "transactions: 1 rows, 0 rows/s",
+        "transactions: 2 of 20 rows (10%), 0 rows/s, 180 s left",
+    ]
 
 
 @pytest.mark.parametrize("count", ["capped", "true"])
