@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -166,3 +167,14 @@ def test_a_run_that_finds_nothing_new_takes_few_requests() -> None:
     later = run(api=Api(company), state=earlier.state)
     assert later.exit_code == 0, later.log
     assert len(later.requests) <= 60
+
+
+def test_threads_change_more_often_only_while_a_run_waits_for_answers_from_far_away() -> None:
+    api = Api(Company(transactions=300))
+    before, seen = sys.getswitchinterval(), []
+    api.before.append(lambda _request: seen.append(sys.getswitchinterval()))
+    done = run(api=api, select=["labels", "teams", "clients"], latency=0.1)
+    assert done.exit_code == 0, done.log
+    assert seen[0] == before
+    assert seen[-1] < before
+    assert sys.getswitchinterval() == before
