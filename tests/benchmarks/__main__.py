@@ -14,6 +14,7 @@ else takes a processor is held against the tap.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import platform
@@ -24,6 +25,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.benchmarks.loaders import (
+    REPOSITORY,
     Loader,
     by_dlt,
     loader,
@@ -31,7 +33,16 @@ from tests.benchmarks.loaders import (
     postgres,
     rows_in_duckdb,
 )
-from tests.benchmarks.processes import Run, Workplace, measured, row_bytes, served
+from tests.benchmarks.processes import (
+    TAP,
+    TARGET,
+    Run,
+    Workplace,
+    measured,
+    row_bytes,
+    served,
+    until_first_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +61,9 @@ MEMORY_GROWTH = 1.5
 
 IDLE_BAR = 1.5
 """Seconds for a run that finds nothing new."""
+
+START_BAR = 0.45
+"""Seconds until the first request, or until the version is printed."""
 
 
 class Line(NamedTuple):
@@ -151,6 +165,29 @@ def idle(place: Workplace, repeat: int) -> list[Line]:
     ]
 
 
+def start(place: Workplace, repeat: int) -> list[Line]:
+    """Start the tap until it asks something, and both commands for nothing but their version."""
+    compileall.compile_dir(REPOSITORY / "tap_qonto", quiet=2)  # as pip does
+    seconds = [until_first_request(place.tap) for _ in range(repeat + 1)][1:]
+    taps, targets = in_turn([TAP, "--version"], [TARGET, "--version"], repeat)
+    tap, target = (median(run.wall for run in runs) for runs in (taps, targets))
+    peak = f"{max(run.peak for run in taps):.0f} MB"
+    first = median(seconds)
+    met = first <= START_BAR
+    return [
+        Line("until the first request", f"{first:.2f} s", f"<= {START_BAR} s", met, ""),
+        Line(
+            "`--version`; beside it: that of target-qonto, and its ratio to this one",
+            f"{tap:.2f} s",
+            f"<= {START_BAR} s, <= 1.2",
+            tap <= START_BAR and target <= 1.2 * tap,
+            peak,
+            loop=f"{target:.2f} s",
+            ratio=f"{target / tap:.2f}",
+        ),
+    ]
+
+
 def receipts(place: Workplace, repeat: int) -> list[Line]:
     """Store about 500 receipts, by the tap and one after the other, as the guide does."""
     transactions = 1_180
@@ -237,6 +274,7 @@ MEASUREMENTS: dict[str, Callable[[Workplace, int], list[Line]]] = {
     "account": Comparison(1, 10_000, 0.1, 0.35).measure,
     "memory": memory,
     "idle": idle,
+    "start": start,
     "receipts": receipts,
     "duckdb": into_duckdb,
     "postgres": into_postgres,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 LOGIN, SECRET_KEY = "benchmark-1", "no-secret"
 TAP = str(Path(sys.executable).with_name("tap-qonto"))
+TARGET = str(Path(sys.executable).with_name("target-qonto"))
 PLAIN_LOOP = str(Path(__file__).with_name("plain_loop.py"))
 
 
@@ -64,6 +66,26 @@ def measured(command: Sequence[str], output: int = subprocess.DEVNULL) -> Run:
         raise RuntimeError(msg)
     unit = 1 if sys.platform == "darwin" else 1_024
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6, said)
+
+
+def until_first_request(command: Callable[[str], Sequence[str]]) -> float:
+    """Return after how many seconds a command sends something; it gets no answer.
+
+    Args:
+        command: Returns the command that asks the address it is given.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        arguments = command(f"http://127.0.0.1:{server.getsockname()[1]}/v2")
+        began = time.perf_counter()
+        with subprocess.Popen(
+            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as it:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1)
+                seconds = time.perf_counter() - began
+                it.kill()
+    return seconds
 
 
 @contextmanager

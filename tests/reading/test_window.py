@@ -87,7 +87,7 @@ def in_working_hours(count: int, random: Random) -> list[float]:
     ]
 
 
-def cost(seconds: Sequence[float], *, places: int = 8, ahead: int = 64) -> tuple[int, int]:
+def cost(seconds: Sequence[float], *, places: int = 8, ahead: int = 128) -> tuple[int, int]:
     """Read a list; return how many requests and how many rounds that took."""
     archive, rounds = Archive(seconds), Rounds(places)
     desk = Desk(rounds.pool(ahead))
@@ -123,7 +123,7 @@ def test_one_place_reads_one_page_after_the_other() -> None:
     assert requests == rounds == 11
 
 
-@pytest.mark.parametrize("ahead", [2, 10, 64])
+@pytest.mark.parametrize("ahead", [2, 10, 128])
 def test_no_more_pages_wait_in_memory_than_allowed(ahead: int) -> None:
     archive, rounds = Archive(evenly(5_000, Random(2))), Rounds(8)
     desk = Desk(rounds.pool(ahead))
@@ -142,7 +142,7 @@ def test_no_more_pages_wait_in_memory_than_allowed(ahead: int) -> None:
 
 def test_a_reading_that_is_closed_asks_no_more() -> None:
     archive, rounds = Archive(evenly(5_000, Random(3))), Rounds(8)
-    desk = Desk(rounds.pool(64))
+    desk = Desk(rounds.pool(128))
     first = read_window(archive, Bounds(None, WINDOW_END), key="updated_at", desk=desk)
     other = read_window(archive, Bounds(None, WINDOW_END), key="updated_at", desk=desk)
     next(first)
@@ -154,7 +154,7 @@ def test_a_reading_that_is_closed_asks_no_more() -> None:
 
 def test_two_readings_share_the_places_and_the_first_one_comes_first() -> None:
     archive, rounds = Archive(evenly(2_500, Random(4))), Rounds(8)
-    desk = Desk(rounds.pool(64))
+    desk = Desk(rounds.pool(128))
     readings = [
         read_window(archive, Bounds(None, WINDOW_END), key="updated_at", desk=desk)
         for _ in range(2)
