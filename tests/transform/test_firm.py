@@ -11,15 +11,14 @@ import pytest
 from tests.transform import answers_of_firm as paper
 from tests.transform.firm import TABLES, TODAY
 from tests.transform.loaders import DUCKDB, POSTGRES, structs
-from tests.transform.runs import MARTS, Dbt, environment
+from tests.transform.runs import MARTS
 from tests.transform.warehouses import DuckDB, Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from tests.transform.firm import Row
-    from tests.transform.runs import Outcome
+    from tests.transform.runs import Dbt, Outcome
     from tests.transform.warehouses import Warehouse
 
 pytestmark = pytest.mark.slow
@@ -135,22 +134,6 @@ def test_the_forecast_is_made_of_what_is_expected(firm: tuple[Warehouse, Outcome
     assert rows <= told(warehouse, "qonto__forecast", columns)
     columns, rows = paper.FORECAST_TOTALS
     assert told(warehouse, "qonto__forecast", columns, "group by 1, 2") == rows
-
-
-def test_the_newest_dbt_says_the_same(
-    environments: Path,
-    make_duckdb: Callable[[str, Mapping[str, Sequence[Row]]], DuckDB],
-    tmp_path: Path,
-) -> None:
-    """Its wheel wants a parser that has none; everything but that parser works without it."""
-    requirements = ["dbt-core~=1.12.0", "dbt-duckdb~=1.11.0", "duckdb==1.2.2"]
-    dbt = Dbt(environment(environments, requirements, "dbt-core-experimental-parser"), tmp_path)
-    warehouse = make_duckdb("as target-duckdb does", TABLES)
-    outcome = dbt.run("build", env={**warehouse.env, "QONTO_AS_OF": TODAY})
-    dbt.close()
-    assert outcome.success, outcome.log
-    for mart, (columns, rows) in paper.WHOLE.items():
-        assert told(warehouse, mart, columns) == rows, mart
 
 
 def test_no_table_is_left_out() -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.manual import blocks
+from tests.transform.firm import TABLES, TODAY
+from tests.transform.loaders import DUCKDB as LOADERS
 from tests.transform.runs import MARTS, PROJECT, Dbt, environment
+from tests.transform.warehouses import DuckDB, rows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.transform.warehouses import DuckDB
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +87,22 @@ def test_another_project_takes_the_tables_by_git(loaded: DuckDB, dbt: Dbt, tmp_p
     assert {name for (name,) in tables} == {mart["name"] for mart in MARTS}
     [(cash,)] = warehouse.run("select cash from analytics_qonto_finance.qonto__kpis")
     assert cash > 0
+
+
+def test_the_newest_dbt_builds_the_same(environments: Path, dbt: Dbt, tmp_path: Path) -> None:
+    """Its wheel wants a parser that has none; everything but that parser works without it."""
+    requirements = ["dbt-core~=1.12.0", "dbt-duckdb~=1.11.0", "duckdb==1.2.2"]
+    python = environment(environments, requirements, "dbt-core-experimental-parser")
+    newest = Dbt(python, tmp_path)
+    warehouse = DuckDB(tmp_path / "warehouse.duckdb", python)
+    warehouse.write(LOADERS["as target-duckdb does"].statements(TABLES))
+    oldest = warehouse.copy(tmp_path / "oldest")
+    for command, where in ((newest, warehouse), (dbt, oldest)):
+        outcome = command.run("build", env={**where.env, "QONTO_AS_OF": TODAY})
+        assert outcome.success, outcome.log
+    newest.close()
+    for mart in MARTS:
+        assert rows_of(warehouse, mart["name"]) == rows_of(oldest, mart["name"])
 
 
 UNTESTED = {
