@@ -76,7 +76,7 @@ class Seen(NamedTuple):
     path: str
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class RefusedError(Exception):
     """The request is answered with something else than what it asks for."""
 
     def __init__(self, status: int, body: Any) -> None:
@@ -93,7 +93,7 @@ class Clerk:
     rows: dict[str, dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     before: list[Callable[[str, str], None]] = field(default_factory=list)
-    """Are called with method and path before the work; may raise `Refused` or an `OSError`."""
+    """Are called with method and path before the work; may raise `RefusedError` or an `OSError`."""
     after: list[Callable[[str, str], None]] = field(default_factory=list)
     """The same after the work."""
     requests: list[Seen] = field(default_factory=list)
@@ -341,7 +341,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             status, value = self.clerk.answer(method, self.path, self.headers, body)
-        except Refused as refused:
+        except RefusedError as refused:
             status, value = refused.status, refused.body
         except OSError:
             self.close_connection = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.writing.bank import Killed, Killer
-from tests.writing.clerk import Clerk, Manners, Refused, Serving
+from tests.writing.clerk import Clerk, Manners, RefusedError, Serving
 from tests.writing.office import CLIENT, INVOICE, Office
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def test_one_document_that_has_all_refused_is_the_only_one_that_is(tmp_path: Pat
                 for row in answer["supplier_invoices"]:
                     del clerk.rows["supplier_invoices"][row["id"]]
                 clerk.forget()
-                raise Refused(400, body)
+                raise RefusedError(400, body)
             return answer
 
         clerk.manners.answers = refuse
@@ -314,7 +314,7 @@ def test_a_refusal_rejects_its_row_with_a_sentence_and_makes_nothing(
 
         def refuse(method: str, asked: str) -> None:
             if method == "POST" and asked.endswith(path):
-                raise Refused(status, SHAPES[shape])
+                raise RefusedError(status, SHAPES[shape])
 
         rows = {SUPPLIER: office.documents(2), CLIENTS: [CLIENT], INVOICES: [INVOICE]}
         if PATHS[path] != SUPPLIER:
@@ -350,7 +350,7 @@ def test_a_conflict_over_the_own_number_is_no_refusal(
         def lose_and_conflict(method: str, path: str) -> None:
             if method == "POST" and path == "/client_invoices":
                 body = {"errors": [{"code": code, "status": "409"}]} if code else {}
-                raise Refused(409, body)
+                raise RefusedError(409, body)
 
         clerk.after.append(lose_and_conflict)  # as if the request came twice
         first = office.send(rows, attachments_path="")

