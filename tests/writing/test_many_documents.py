@@ -74,7 +74,8 @@ def test_documents_are_uploaded_side_by_side(tmp_path: Path) -> None:
     together = measure(tmp_path / "together", number, size=10_000, latency=LATENCY)
     in_turn = measure(tmp_path / "in-turn", number, size=10_000, latency=LATENCY, concurrency=1)
     share = together.seconds / in_turn.seconds
-    print(f"{number} documents: {together.seconds:.1f} s / {in_turn.seconds:.1f} s = {share:.2f}")
+    told = f"{number} documents: {together.seconds:.1f} s / {in_turn.seconds:.1f} s = {share:.2f}"
+    sys.stdout.write(f"{told}\n")
     assert together.made == in_turn.made == number
     assert share <= 0.25
 
@@ -84,6 +85,7 @@ def test_a_thousand_documents_take_the_memory_of_fifty(tmp_path: Path) -> None:
         measure(tmp_path / str(number), number, size=300_000, latency=0)
         for number in (50, 1_000)
     )  # fmt: skip
-    print(f"{few.peak / 1e6:.0f} MB for 50, {many.peak / 1e6:.0f} MB for 1,000 documents")
+    told = f"{few.peak / 1e6:.0f} MB for 50, {many.peak / 1e6:.0f} MB for 1,000 documents"
+    sys.stdout.write(f"{told}\n")
     assert many.made == 1_000
     assert many.peak < few.peak + 15_000_000
