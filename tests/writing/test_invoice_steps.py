@@ -146,6 +146,16 @@ def test_an_invoice_found_by_its_number_gets_its_document_stored(tmp_path: Path)
         assert len(list((tmp_path / "documents").glob("client_invoice_attachments/*/*"))) == 1
 
 
+def test_an_invoice_whose_number_is_not_told_is_known_by_the_conflict(tmp_path: Path) -> None:
+    with clerk_at(tmp_path, hides=frozenset({"*"})) as (office, clerk):
+        assert office.send(NUMBERED, attachments_path="").exit_code == 0
+        (tmp_path / "journal.sqlite").unlink()
+        again = office.send(NUMBERED, attachments_path="")
+        assert again.exit_code == 0, again.log
+        assert office.statuses == {"C-1": "already_sent", "S-1": "already_sent"}
+        assert clerk.count() == {"clients": 1, "client_invoices": 1}
+
+
 @pytest.mark.parametrize("body", [{"message": "no"}, b"", {"errors": {"code": "x"}}])
 def test_a_step_to_final_that_is_refused_after_it_was_made_is_made(
     body: Any, tmp_path: Path
