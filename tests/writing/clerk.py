@@ -100,6 +100,8 @@ class Clerk:
     url: str = ""
     one_file_per_content: bool = False
     """Whether files of the same content are one."""
+    shows_files: bool = True
+    """Whether it tells where files can be had."""
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
@@ -186,7 +188,7 @@ class Clerk:
 
     def _attachment(self, one: str) -> Row:
         name, content = self.files[one]
-        if "*" in self.manners.hides:
+        if "*" in self.manners.hides or not self.shows_files:
             return {"id": one}
         return {"id": one, "file_name": name, "file_size": str(len(content)),
                 "url": f"{self.url}/files/{one}"}  # fmt: skip
@@ -240,12 +242,7 @@ class Clerk:
                                "source": {"pointer": pointer}})  # fmt: skip
                 continue
             if kept is None:
-                kept = self._known[f"item {key}"] = self._id()
-                self.rows["supplier_invoices"][kept] = {
-                    "id": kept, "organization_id": "o-1", "status": "to_review",
-                    "created_at": self._now(), "updated_at": self._now(), "attachment_id": file,
-                    "file_name": self.files[file][0],
-                }  # fmt: skip
+                kept = self._known[f"item {key}"] = self.arrive(self.files[file][0], file)
             created.append(self._told("supplier_invoices", self.rows["supplier_invoices"][kept]))
         created.reverse()
         if self.manners.order == "any":
@@ -293,6 +290,16 @@ class Clerk:
         return 200, self._wrapped("client_invoice", self._told("client_invoices", row))
 
     # For tests
+
+    def arrive(self, name: str, file: str = "") -> str:
+        """Let a document become a supplier invoice; return its ID."""
+        one = self._id()
+        self.rows["supplier_invoices"][one] = {
+            "id": one, "organization_id": "o-1", "status": "to_review",
+            "created_at": self._now(), "updated_at": self._now(), "attachment_id": file or None,
+            "file_name": name,
+        }  # fmt: skip
+        return one
 
     def forget(self) -> None:
         """Forget all keys, as after half an hour."""
