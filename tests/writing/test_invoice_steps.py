@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_qonto.documents.facturx import Totals
 from tap_qonto.writing import papers
-from tests.writing.bank import Killer
+from tests.writing.bank import Killed, Killer
 from tests.writing.clerk import Refused
 from tests.writing.office import CLIENT, INVOICE, PDF, office_at
 from tests.writing.test_clerks import clerk_at
@@ -23,6 +25,19 @@ Row = dict[str, Any]
 SUPPLIER, CLIENTS, INVOICES = "new_supplier_invoices", "new_clients", "new_client_invoices"
 BOTH: dict[str, list[Row]] = {CLIENTS: [CLIENT], INVOICES: [INVOICE]}
 NUMBERED: dict[str, list[Row]] = {CLIENTS: [CLIENT], INVOICES: [INVOICE | {"number": "A-7"}]}
+
+
+class Ending(Killer):
+    """Kills a run when a request for a path that ends so leaves."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__()
+        self._end = f"{end} leaves"
+
+    def __call__(self, place: str) -> None:
+        super().__call__(place)
+        if place.endswith(self._end):
+            raise Killed(place)
 
 
 def lose_once(clerk: Clerk, end: str, *, request: bool = False) -> None:
@@ -172,6 +187,29 @@ def test_a_step_to_final_that_is_refused_after_it_was_made_is_made(
         assert office.statuses["S-1"] == "sent"
 
 
+def test_a_step_to_final_without_an_answer_is_shown_as_unknown(tmp_path: Path) -> None:
+    with clerk_at(tmp_path) as (office, clerk):
+        office.die(BOTH, Ending("/finalize"))
+        assert [row["status"] for row in clerk.rows["client_invoices"].values()] == ["draft"]
+        shown = office.run(BOTH, attachments_path="")
+        assert shown.exit_code == 0, shown.log
+        assert office.statuses["S-1"] == "unknown"
+        assert "the answer was lost; an approved run resolves it" in office.results["S-1"]["reason"]
+        assert office.send(BOTH, attachments_path="").exit_code == 0
+        assert clerk.count()["client_invoices"] == 1
+
+
+def test_nothing_is_left_open_in_the_journal_of_a_run_that_ended_well(tmp_path: Path) -> None:
+    with office_at(tmp_path) as (office, _):
+        assert office.send({**NUMBERED, SUPPLIER: office.documents(2)}).exit_code == 0
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as journal:
+        steps = journal.execute("select step, state, qonto_id from writes").fetchall()
+    assert sorted(step for step, *_ in steps) == [
+        "attachment", "attachment", "client", "document", "draft", "finalize", "invoice", "invoice",
+    ]  # fmt: skip
+    assert all(state == "done" and qonto_id for _, state, qonto_id in steps)
+
+
 def test_what_is_told_too_little_of_is_not_made_final_for_a_row(tmp_path: Path) -> None:
     hides = frozenset({"items", "issue_date", "due_date"})
     with clerk_at(tmp_path, hides=hides) as (office, clerk):
@@ -210,6 +248,27 @@ def test_a_document_that_is_not_made_yet_is_fetched_by_the_next_run(tmp_path: Pa
 
 
 # Documents of suppliers
+
+
+def test_errors_that_name_no_document_are_told_apart(tmp_path: Path) -> None:
+    def unnamed(answer: Row) -> Row:
+        return answer | {
+            "errors": [{"code": "invalid", "detail": f"no {len(answer['errors'])}"}]
+            if answer["errors"] else []
+        }  # fmt: skip
+
+    with clerk_at(tmp_path, answers=unnamed) as (office, clerk):
+
+        def vanish(method: str, path: str) -> None:
+            if method == "POST" and path.endswith("/bulk"):
+                clerk.files = {
+                    one: file for one, file in clerk.files.items() if file[0] == "d01.pdf"
+                }
+
+        clerk.before.append(vanish)
+        assert office.send({SUPPLIER: office.documents(3)}).exit_code == 1
+        assert office.statuses == {"D-00": "rejected", "D-01": "sent", "D-02": "rejected"}
+        assert "no 1" in office.results["D-02"]["reason"]  # of an answer that was about it alone
 
 
 class Doing(Killer):
