@@ -161,6 +161,26 @@ def test_an_invoice_found_by_its_number_gets_its_document_stored(tmp_path: Path)
         assert len(list((tmp_path / "documents").glob("client_invoice_attachments/*/*"))) == 1
 
 
+def test_a_row_that_wants_a_draft_takes_the_final_invoice_of_its_number(tmp_path: Path) -> None:
+    with clerk_at(tmp_path) as (office, clerk):
+        assert office.send(NUMBERED, attachments_path="").exit_code == 0
+        (tmp_path / "journal.sqlite").unlink()
+        rows = {CLIENTS: [CLIENT], INVOICES: [NUMBERED[INVOICES][0] | {"finalize": "no"}]}
+        for _ in range(2):
+            again = office.send(rows, attachments_path="")
+            assert again.exit_code == 0, again.log
+            assert set(office.statuses.values()) == {"already_sent"}
+        assert clerk.count()["client_invoices"] == 1
+
+
+def test_a_server_that_makes_invoices_final_at_once_is_told(tmp_path: Path) -> None:
+    with clerk_at(tmp_path) as (office, clerk):
+        clerk.makes_final = True
+        done = office.send({CLIENTS: [CLIENT], INVOICES: [INVOICE | {"finalize": "no"}]})
+        assert done.exit_code == 1
+        assert "is final, though only a draft was asked for" in office.results["S-1"]["reason"]
+
+
 def test_an_invoice_whose_number_is_not_told_is_known_by_the_conflict(tmp_path: Path) -> None:
     with clerk_at(tmp_path, hides=frozenset({"*"})) as (office, clerk):
         assert office.send(NUMBERED, attachments_path="").exit_code == 0
