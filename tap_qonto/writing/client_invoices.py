@@ -136,7 +136,7 @@ class ClientInvoices:
             reason = f"the invoice {item.qonto_id} {wrong}, and is final already"
         elif row.finalize:
             return self._finalize(item, row, is_draft=is_draft)
-        elif is_draft:
+        elif is_draft or row.external_id in self._there:
             return self._settle(item, row)
         else:
             reason = f"the invoice {item.qonto_id} is final, though only a draft was asked for"

@@ -100,6 +100,8 @@ class Clerk:
     url: str = ""
     one_file_per_content: bool = False
     """Whether files of the same content are one."""
+    makes_final: bool = False
+    """Whether it makes invoices final at once, whatever status is asked for."""
     shows_files: bool = True
     """Whether it tells where files can be had."""
 
@@ -263,8 +265,9 @@ class Clerk:
             line = Decimal(item["quantity"]) * Decimal(item["unit_price"]["value"])
             net, vat = net + line, vat + line * Decimal(item["vat_rate"])
         total = (net + vat).quantize(Decimal("0.01"))
+        status = "unpaid" if self.makes_final else sent.get("status", "unpaid")
         row = {key: value for key, value in sent.items() if key not in ("client_id", "number")} | {
-            "id": self._id(), "organization_id": "o-1", "status": sent.get("status", "unpaid"),
+            "id": self._id(), "organization_id": "o-1", "status": status,
             "created_at": self._now(), "updated_at": self._now(), "number": number,
             "client": {"id": sent["client_id"]}, "attachment_id": None,
             "total_amount": {"value": str(total), "currency": "EUR"},

@@ -316,7 +316,7 @@ def after(*faults: tuple[str, int], **other: Any) -> Round:
     return WHOLE._replace(faults=faults, **other)
 
 
-LOST, GONE, FAILED = 3, 4, len(FAULTS)
+LATE, LOST, GONE, FAILED = -1, 3, 4, len(FAULTS)
 PASTS = {
     "a document that fails": Past(30.0, True, (after(("bulk", FAILED + 19)),)),
     "documents lost, without their ids": Past(
@@ -324,6 +324,9 @@ PASTS = {
     ),
     "everything lost once": Past(30.0, True, (
         after(*((path, LOST) for path in PATHS)), after(*((path, GONE) for path in PATHS)),
+    )),
+    "everything done late": Past(0.0, True, (
+        after(*((path, LATE) for path in PATHS)),
     )),
     "dead, and without its journal": Past(0.0, True, (
         after(dies_at=20), after(is_journal_lost=True, later=True),

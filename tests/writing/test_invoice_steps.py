@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_qonto.documents.facturx import Totals
 from tap_qonto.writing import papers
-from tests.writing.bank import Killer
+from tests.writing.bank import Killed, Killer
 from tests.writing.clerk import RefusedError
 from tests.writing.office import CLIENT, INVOICE, PDF, office_at
 from tests.writing.test_clerks import clerk_at
@@ -23,6 +25,19 @@ Row = dict[str, Any]
 SUPPLIER, CLIENTS, INVOICES = "new_supplier_invoices", "new_clients", "new_client_invoices"
 BOTH: dict[str, list[Row]] = {CLIENTS: [CLIENT], INVOICES: [INVOICE]}
 NUMBERED: dict[str, list[Row]] = {CLIENTS: [CLIENT], INVOICES: [INVOICE | {"number": "A-7"}]}
+
+
+class Ending(Killer):
+    """Kills a run when a request for a path that ends so leaves."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__()
+        self._end = f"{end} leaves"
+
+    def __call__(self, place: str) -> None:
+        super().__call__(place)
+        if place.endswith(self._end):
+            raise Killed(place)
 
 
 def lose_once(clerk: Clerk, end: str, *, request: bool = False) -> None:
@@ -146,6 +161,26 @@ def test_an_invoice_found_by_its_number_gets_its_document_stored(tmp_path: Path)
         assert len(list((tmp_path / "documents").glob("client_invoice_attachments/*/*"))) == 1
 
 
+def test_a_row_that_wants_a_draft_takes_the_final_invoice_of_its_number(tmp_path: Path) -> None:
+    with clerk_at(tmp_path) as (office, clerk):
+        assert office.send(NUMBERED, attachments_path="").exit_code == 0
+        (tmp_path / "journal.sqlite").unlink()
+        rows = {CLIENTS: [CLIENT], INVOICES: [NUMBERED[INVOICES][0] | {"finalize": "no"}]}
+        for _ in range(2):
+            again = office.send(rows, attachments_path="")
+            assert again.exit_code == 0, again.log
+            assert set(office.statuses.values()) == {"already_sent"}
+        assert clerk.count()["client_invoices"] == 1
+
+
+def test_a_server_that_makes_invoices_final_at_once_is_told(tmp_path: Path) -> None:
+    with clerk_at(tmp_path) as (office, clerk):
+        clerk.makes_final = True
+        done = office.send({CLIENTS: [CLIENT], INVOICES: [INVOICE | {"finalize": "no"}]})
+        assert done.exit_code == 1
+        assert "is final, though only a draft was asked for" in office.results["S-1"]["reason"]
+
+
 def test_an_invoice_whose_number_is_not_told_is_known_by_the_conflict(tmp_path: Path) -> None:
     with clerk_at(tmp_path, hides=frozenset({"*"})) as (office, clerk):
         assert office.send(NUMBERED, attachments_path="").exit_code == 0
@@ -170,6 +205,29 @@ def test_a_step_to_final_that_is_refused_after_it_was_made_is_made(
         done = office.send(BOTH, attachments_path="")
         assert done.exit_code == 0, done.log
         assert office.statuses["S-1"] == "sent"
+
+
+def test_a_step_to_final_without_an_answer_is_shown_as_unknown(tmp_path: Path) -> None:
+    with clerk_at(tmp_path) as (office, clerk):
+        office.die(BOTH, Ending("/finalize"))
+        assert [row["status"] for row in clerk.rows["client_invoices"].values()] == ["draft"]
+        shown = office.run(BOTH, attachments_path="")
+        assert shown.exit_code == 0, shown.log
+        assert office.statuses["S-1"] == "unknown"
+        assert "the answer was lost; an approved run resolves it" in office.results["S-1"]["reason"]
+        assert office.send(BOTH, attachments_path="").exit_code == 0
+        assert clerk.count()["client_invoices"] == 1
+
+
+def test_nothing_is_left_open_in_the_journal_of_a_run_that_ended_well(tmp_path: Path) -> None:
+    with office_at(tmp_path) as (office, _):
+        assert office.send({**NUMBERED, SUPPLIER: office.documents(2)}).exit_code == 0
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as journal:
+        steps = journal.execute("select step, state, qonto_id from writes").fetchall()
+    assert sorted(step for step, *_ in steps) == [
+        "attachment", "attachment", "client", "document", "draft", "finalize", "invoice", "invoice",
+    ]  # fmt: skip
+    assert all(state == "done" and qonto_id for _, state, qonto_id in steps)
 
 
 def test_what_is_told_too_little_of_is_not_made_final_for_a_row(tmp_path: Path) -> None:
@@ -210,6 +268,27 @@ def test_a_document_that_is_not_made_yet_is_fetched_by_the_next_run(tmp_path: Pa
 
 
 # Documents of suppliers
+
+
+def test_errors_that_name_no_document_are_told_apart(tmp_path: Path) -> None:
+    def unnamed(answer: Row) -> Row:
+        return answer | {
+            "errors": [{"code": "invalid", "detail": f"no {len(answer['errors'])}"}]
+            if answer["errors"] else []
+        }  # fmt: skip
+
+    with clerk_at(tmp_path, answers=unnamed) as (office, clerk):
+
+        def vanish(method: str, path: str) -> None:
+            if method == "POST" and path.endswith("/bulk"):
+                clerk.files = {
+                    one: file for one, file in clerk.files.items() if file[0] == "d01.pdf"
+                }
+
+        clerk.before.append(vanish)
+        assert office.send({SUPPLIER: office.documents(3)}).exit_code == 1
+        assert office.statuses == {"D-00": "rejected", "D-01": "sent", "D-02": "rejected"}
+        assert "no 1" in office.results["D-02"]["reason"]  # of an answer that was about it alone
 
 
 class Doing(Killer):
