@@ -71,7 +71,7 @@ class Connection:
             else None,
             "X-Qonto-Organization-Id": config.get("organization_id"),
         }
-        api_url, adapter = self._demo or (None, None)
+        api_url, adapter = self.demo or (None, None)
         return Transport(
             api_url or config.get("api_url") or API_URLS[config["environment"]],
             auth=self.authenticator,
@@ -108,7 +108,7 @@ class Connection:
             connections=self._config["concurrency"],
             slots=self.transport.slots,
             headers={"User-Agent": self._user_agent},
-            adapter=self._demo[1] if self._demo else None,
+            adapter=self.demo[1] if self.demo else None,
             clock=self._machine.clock,
         )
 
@@ -136,7 +136,7 @@ class Connection:
         )
 
     @cached_property
-    def _demo(self) -> tuple[str, BaseAdapter] | None:
+    def demo(self) -> tuple[str, BaseAdapter] | None:
         """The demo company's address and the adapter that answers for it; None without it.
 
         Raises:

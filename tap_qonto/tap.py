@@ -23,7 +23,7 @@ from tap_qonto.reading.state import OWNER, bookmarks_of
 from tap_qonto.settings import SETTINGS, numbers, problems, type_errors
 from tap_qonto.singer.closing import closing_line
 from tap_qonto.singer.endings import sentence_of
-from tap_qonto.singer.sdk import SdkTap
+from tap_qonto.singer.tap import SingerTap
 from tap_qonto.streams import READ_FIRST, STREAMS
 from tap_qonto.streams.base import QontoStream
 from tap_qonto.streams.documents import DocumentStream
@@ -51,7 +51,7 @@ at once, changing threads more often would only cost time.
 """
 
 
-class TapQonto(SdkTap):
+class TapQonto(SingerTap):
     """Singer tap for Qonto: accounts, transactions, transfers, invoices and their documents."""
 
     name = "tap-qonto"

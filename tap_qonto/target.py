@@ -26,7 +26,7 @@ from tap_qonto.settings import (
     problems,
     type_errors,
 )
-from tap_qonto.singer.sdk_target import SdkTarget
+from tap_qonto.singer.target import SingerTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("target-qonto")
 
 
-class TargetQonto(SdkTarget):
+class TargetQonto(SingerTarget):
     """Singer target for Qonto: payments, invoices and clients from tables, each row once."""
 
     name = "target-qonto"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.instants import from_datetime
-from tap_qonto.api.redaction import Redaction
+from tap_qonto.api.redaction import forget
 from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.tap import TapQonto
 from tests.kit.runner import KEY, config_for
@@ -33,9 +33,9 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_secrets() -> None:
     """Mask a test's own secrets only: the process is one, the taps in it are many."""
-    monkeypatch.setattr("tap_qonto.api.redaction._redaction", Redaction())
+    forget()
 
 
 @pytest.fixture

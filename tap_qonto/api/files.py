@@ -55,7 +55,7 @@ class FileHost:
         clock: Returns seconds since the epoch.
     """
 
-    def __init__(  # noqa: PLR0913 - settings, given by name
+    def __init__(
         self,
         *,
         timeout: float,

@@ -37,10 +37,15 @@ def waits() -> Generator[float, FaultError, None]:
             # Qonto knows how long; only less than a second is no answer.
             error = yield min(max(error.retry_after, 1.0), _LONGEST_WAIT)
         else:
-            error = yield wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
+            error = yield half_random(wait)
 
 
-def retrying(  # noqa: PLR0913 - each argument is one fact of the attempt
+def half_random(seconds: float) -> float:
+    """Return a wait of which half is random, so that processes do not come back together."""
+    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
+
+
+def retrying(
     attempt: Callable[[], _T],
     kind: type[FaultError],
     who: str,

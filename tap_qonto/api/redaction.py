@@ -78,6 +78,10 @@ class Redaction:
         """Mask what a bound method returns at the time, for as long as its object lives."""
         self._sources.append(WeakMethod(secrets))
 
+    def forget(self) -> None:
+        """Mask nothing more than what looks like a secret."""
+        self._sources.clear()
+
     def clean(self, text: str) -> str:
         """Return a text with everything masked that is secret by now."""
         methods = [method for source in self._sources if (method := source())]
@@ -119,6 +123,11 @@ def protect(secrets: Callable[[], Iterable[str]]) -> None:
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.WARNING))
+
+
+def forget() -> None:
+    """Forget the secrets of the runs before, in a process that has several."""
+    _redaction.forget()
 
 
 class _Factory:

@@ -48,7 +48,7 @@ class Transport:
         QontoError: If the URL is none that requests can be sent to.
     """
 
-    def __init__(  # noqa: PLR0913 - settings, given by name
+    def __init__(
         self,
         api_url: str,
         *,
@@ -86,7 +86,7 @@ class Transport:
         if not {"?", "#"}.isdisjoint(self._base):
             raise QontoError(_NO_ADDRESS)
 
-    def send(  # noqa: PLR0913 - one request has as many parts
+    def send(
         self,
         method: str,
         path: str,

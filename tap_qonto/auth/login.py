@@ -29,7 +29,7 @@ from tap_qonto.auth.scopes import WANTED
 from tap_qonto.auth.store import Stored, TokenStore, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tap_qonto.auth.endpoint import Tokens
 
@@ -55,11 +55,12 @@ _PATIENCE = 300.0  # Seconds.
 _LOCK_TIMEOUT = 60.0  # Seconds.
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, clock: Callable[[], float] = time.time) -> int:
     """Run the command.
 
     Args:
         argv: The arguments without the program's name; by default those of the process.
+        clock: Returns the present, in seconds since 1970.
 
     Returns:
         The exit code: 0 if the token store is filled, 1 if not (one sentence on stderr says why),
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     try:
-        _log_in(options, _settings(_PREFIXES[options.program]))
+        _log_in(options, _settings(_PREFIXES[options.program]), clock)
     except CredentialError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -138,7 +139,9 @@ def _settings(prefix: str) -> dict[str, str]:
     }
 
 
-def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
+def _log_in(
+    options: argparse.Namespace, settings: dict[str, str], clock: Callable[[], float]
+) -> None:
     for name in ("client_id", "environment", "organization_id", "token_store", "token_url"):
         chosen = getattr(options, name)
         if chosen:
@@ -160,7 +163,27 @@ def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
     with store.locked(_LOCK_TIMEOUT):
         # A store that cannot be written is found now, not after a person has logged in.
         store.write(_held(store, settings["client_id"]))
+    form = _consent(options, settings, authorize_url, scopes)
+    endpoint = TokenEndpoint(
+        token_url,
+        headers={STAGING_HEADER: settings["staging_token"]} if environment == "sandbox" else {},
+    )
+    tokens = _exchange(endpoint, form)
+    _keep(store, settings, tokens, clock())
+    _report(store, tokens, options.program, tuple(scopes))
 
+
+def _consent(
+    options: argparse.Namespace,
+    settings: Mapping[str, str],
+    authorize_url: str,
+    scopes: Iterable[str],
+) -> dict[str, str]:
+    """Let a person consent in the browser; return the form that exchanges the code for tokens.
+
+    Raises:
+        CredentialError: If there is no consent.
+    """
     state = secrets.token_urlsafe(32)
     verifier = secrets.token_urlsafe(64)
     with Callback(options.redirect_host, options.port, state) as callback:
@@ -176,11 +199,6 @@ def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
         joint = "&" if urlsplit(authorize_url).query else "?"
         _show(f"{authorize_url}{joint}{urlencode(query)}", browser=not options.no_browser)
         code = callback.code(options.timeout)
-
-    endpoint = TokenEndpoint(
-        token_url,
-        headers={STAGING_HEADER: settings["staging_token"]} if environment == "sandbox" else {},
-    )
     form = {
         "grant_type": "authorization_code",
         "code": code,
@@ -190,8 +208,11 @@ def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
     }
     if settings.get("client_secret"):
         form["client_secret"] = settings["client_secret"]
-    tokens = _exchange(endpoint, form)
-    now = time.time()
+    return form
+
+
+def _keep(store: TokenStore, settings: Mapping[str, str], tokens: Tokens, now: float) -> None:
+    """Write the tokens of a login where the tap and the target find them."""
     with store.locked(_LOCK_TIMEOUT):
         seeds = _held(store, settings["client_id"]).seeds
         if settings.get("refresh_token"):
@@ -207,7 +228,14 @@ def _log_in(options: argparse.Namespace, settings: dict[str, str]) -> None:
                 seeds=seeds,
             )
         )
-    _report(store, tokens, options.program, tuple(scopes))
+
+
+_QUESTIONS = {
+    "client_id": "of the OAuth application",
+    "client_secret": "empty for a public client; not shown",
+    "staging_token": "of Qonto's developer portal; not shown",
+}
+"""What a person is told about a setting that is asked for."""
 
 
 def _ask_for_missing(settings: dict[str, str], environment: str, prefix: str) -> None:
@@ -216,9 +244,9 @@ def _ask_for_missing(settings: dict[str, str], environment: str, prefix: str) ->
     Raises:
         CredentialError: If nobody can be asked, or an answer cannot be used.
     """
-    wanted = {"client_id": "client_id (of the OAuth application): "}
+    wanted = ["client_id"]
     if environment == "sandbox":
-        wanted["staging_token"] = "staging_token (of Qonto's developer portal; not shown): "  # noqa: S105 - a question
+        wanted.append("staging_token")
     missing = [name for name in wanted if not settings.get(name)]
     if missing and not sys.stdin.isatty():
         names = " and ".join(prefix + name.upper() for name in missing)
@@ -226,14 +254,13 @@ def _ask_for_missing(settings: dict[str, str], environment: str, prefix: str) ->
         raise CredentialError(msg)
     # Asked only of somebody who is already typing: a public client has no secret to set.
     if missing and not settings.get("client_secret"):
-        wanted["client_secret"] = "client_secret (empty for a public client; not shown): "  # noqa: S105 - a question
         missing.append("client_secret")
     for name in missing:
         ask = input if name == "client_id" else getpass.getpass
-        settings[name] = ask(wanted[name]).strip()
+        settings[name] = ask(f"{name} ({_QUESTIONS[name]}): ").strip()
     for name in ("client_id", "client_secret", "staging_token"):
         value = settings.get(name, "")
-        if (value or name in wanted.keys() - {"client_secret"}) and not sendable(value):
+        if (value or name in wanted) and not sendable(value):
             msg = f"{name} is empty or holds a blank or a line break: copy it again."
             raise CredentialError(msg)
 

@@ -56,7 +56,7 @@ class OAuth(AuthBase):
         lock_timeout: Seconds to wait while another process refreshes.
     """
 
-    def __init__(  # noqa: PLR0913 - settings, given by name
+    def __init__(
         self,
         *,
         client_id: str,

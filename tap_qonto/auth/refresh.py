@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from tap_qonto.api.errors import CredentialError, NoAnswerError, RefusedError
+from tap_qonto.api.pace import half_random
 from tap_qonto.auth.endpoint import GRACE, REFRESH_TOKEN_DAYS, TokenEndpoint
 from tap_qonto.auth.store import Intent, Stored, TokenStore, fingerprint
 
@@ -80,7 +80,7 @@ class Refresh:
         for attempt in range(1, _TRIES + 1):
             sent_at = self.clock()
             self._note(sent_at if self.unanswered is None else self.unanswered)
-            wait = min(2.0 ** (attempt - 1), _LONGEST_WAIT) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
+            wait = half_random(min(2.0 ** (attempt - 1), _LONGEST_WAIT))
             try:
                 return self.endpoint.ask(form)
             except RefusedError as error:

@@ -29,6 +29,7 @@ from tap_qonto.api.instants import from_datetime, shift, uniform
 from tap_qonto.documents.copies import GONE, Copies, Copy, File, size_of, text_of
 from tap_qonto.documents.document import Document, Fetched, Link, link_of
 from tap_qonto.documents.names import beside, key_of
+from tap_qonto.documents.patience import Patience
 from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Archive:
         machine: Its clock and patience.
     """
 
-    def __init__(  # noqa: PLR0913 - whom it works with
+    def __init__(
         self,
         client: Client,
         files: FileHost,
@@ -82,8 +83,9 @@ class Archive:
         self._threads = ThreadPoolExecutor(client.concurrency, thread_name_prefix="document")
         self._waiting_room = ThreadPoolExecutor(_WAITING, thread_name_prefix="waiting")
         self._stopped = threading.Event()
+        self._patience = Patience(self._machine.tries)
         self._copies = (
-            Copies(files, storage, reader, largest, self._machine, self._stopped)
+            Copies(files, storage, reader, largest, self._patience, self._machine, self._stopped)
             if storage
             else None
         )
@@ -193,8 +195,7 @@ class Archive:
         except GoneError as error:
             return Copy("missing", reason=str(error))
         except QontoError as error:
-            if self._copies:
-                self._copies.give_up()
+            self._patience.give_up()
             refused = isinstance(error, NotReadableError | UnauthorizedError)
             refusal = error if refused and document.stream not in self._answered else None
             if refusal:
@@ -219,8 +220,9 @@ class Archive:
         if self.forbids(document.stream):
             raise self._refusals[document.stream][0]
         try:
-            tries = self._copies.tries(document) if self._copies else None
-            told: Row | None = self._client.object(query, source.envelope, tries=tries)
+            told: Row | None = self._client.object(
+                query, source.envelope, tries=self._patience.tries(document)
+            )
         except QontoError as error:
             if error.status in GONE:
                 return False

@@ -25,16 +25,13 @@ if TYPE_CHECKING:
     from tap_qonto.api.pages import Row
     from tap_qonto.documents.document import Document, Link
     from tap_qonto.documents.names import Key
+    from tap_qonto.documents.patience import Patience
     from tap_qonto.documents.reader import InvoiceReader
     from tap_qonto.documents.storage import Storage
     from tap_qonto.machine import Machine
 
 RENEWALS = 2
 """How often a link that the file host refuses is asked for anew."""
-
-_PATIENT = 8
-_LESS_PATIENT = 24
-"""Files given up in a run after which the next ones are tried twice, and once."""
 
 _YOUNG_LOOKS = 3
 """How often a run asks for a file that does not exist, but may soon."""
@@ -91,16 +88,18 @@ class Copies:
         storage: Keeps the files.
         reader: Reads the electronic invoices inside PDFs.
         largest: Size in bytes beyond which documents are only listed.
-        machine: Its patience.
+        patience: How often to try.
+        machine: Its sleep and clock.
         stopped: Whether the run is at its end.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - whom it works with
+    def __init__(  # noqa: PLR0917 - whom it works with
         self,
         files: FileHost,
         storage: Storage,
         reader: InvoiceReader,
         largest: int,
+        patience: Patience,
         machine: Machine,
         stopped: threading.Event,
     ) -> None:
@@ -108,9 +107,9 @@ class Copies:
         self._storage = storage
         self._reader = reader
         self._largest = largest
+        self._patience = patience
         self._machine = machine
         self._stopped = stopped
-        self._given_up = 0
 
     def keep(self, file: File) -> Copy:
         """Have a file stored, unless it is already; say what became of it.
@@ -132,21 +131,6 @@ class Copies:
                 return Copy("too_large")
             except GoneError as error:
                 return Copy("missing", reason=str(error))
-
-    def tries(self, document: Document) -> int:
-        """Return how often to try: ever less, the more of a run's documents cannot be had.
-
-        What is given up is tried again by the next run, so that patience is no virtue when it
-        makes all others wait.
-        """
-        if self._given_up >= _LESS_PATIENT:
-            return 1
-        impatient = document.owed or self._given_up >= _PATIENT
-        return min(2, self._machine.tries) if impatient else self._machine.tries
-
-    def give_up(self) -> None:
-        """Count a document that could not be had."""
-        self._given_up += 1
 
     def _found(self, file: File) -> Copy:
         """Return what is stored."""
@@ -175,7 +159,7 @@ class Copies:
                 attempt,
                 FileFaultError,
                 file.key.stream,
-                tries=self.tries(file.document),
+                tries=self._patience.tries(file.document),
                 sleep=self._machine.sleep,
                 stopped=self._stopped.is_set,
                 otherwise="the next run tries it again",

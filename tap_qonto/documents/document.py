@@ -78,7 +78,7 @@ class Document:
         "told",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - settings, given by name
+    def __init__(
         self,
         stream: str,
         columns: Row,

@@ -61,8 +61,7 @@ def _embedded(pdf: BinaryIO) -> bytes | None:
         return None if name is None else _content(found[name])
     except (UnreadableError, MemoryError):
         raise
-    # The library answers a broken file with whatever its faults run into.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - whatever a broken file lets the library run into
         kind = type(error).__name__
         encrypted = kind in ("FileNotDecryptedError", "DependencyError")
         msg = "it is encrypted" if encrypted else f"it is broken ({kind})"

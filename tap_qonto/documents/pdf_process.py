@@ -49,7 +49,7 @@ def _listen(source: BinaryIO, questions: queue.SimpleQueue[Any]) -> None:
 
 def _answered(question: dict[str, Any]) -> dict[str, Any]:
     if question["path"] is None:
-        import pypdf  # noqa: F401 - so that no PDF pays for it
+        import_module("pypdf")  # so that no PDF pays for it
 
         return {}
     _set_alarm(question["seconds"] + _GRACE)

@@ -126,9 +126,10 @@ class Bucket(Storage):
         try:
             self._files, self._path = fsspec.url_to_fs(url)
         except ImportError:
-            extra = _EXTRAS.get(protocol)
-            hint = f"tap-qonto[{extra}]" if extra else "the driver that fsspec names for it"
-            msg = f"attachments_path begins with {protocol}://, which needs {hint} to be installed"
+            needed = driver_for(protocol)
+            msg = (
+                f"attachments_path begins with {protocol}://, which needs {needed} to be installed"
+            )
             raise UnusablePlaceError(msg) from None
         except Exception as error:  # noqa: BLE001 - each driver raises errors of its own
             raise _unusable(protocol, error) from None
@@ -241,6 +242,12 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"} | dict.fromkeys(
     ("abfs", "abfss", "az", "adl"), "azure"
 )
 """Extra of this package that brings a protocol's driver."""
+
+
+def driver_for(protocol: str) -> str:
+    """Return what has to be installed for a protocol, in words."""
+    extra = _EXTRAS.get(protocol)
+    return f"tap-qonto[{extra}]" if extra else "the driver that fsspec names for it"
 
 
 def storage_at(path: str) -> Storage:

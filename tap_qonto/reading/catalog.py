@@ -11,13 +11,13 @@ from tap_qonto.api.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_qonto.singer.sdk import SdkStream
+    from tap_qonto.singer.stream import SingerStream
 
 _logger = logging.getLogger("tap-qonto")
 
 
 def checked_catalog(
-    catalog: dict[str, Any], known: Mapping[str, type[SdkStream]]
+    catalog: dict[str, Any], known: Mapping[str, type[SingerStream]]
 ) -> dict[str, Any]:
     """Return a catalog in which every stream has its key and its parent, which the SDK would miss.
 
@@ -80,7 +80,7 @@ _METHODS = (None, "", "INCREMENTAL", "FULL_TABLE")
 """Ways to replicate; LOG_BASED reads a database's log, which no API shows."""
 
 
-def _fault_of(entry: dict[str, Any], stream: type[SdkStream]) -> str | None:
+def _fault_of(entry: dict[str, Any], stream: type[SingerStream]) -> str | None:
     """Say what is wrong with a stream's entry in a catalog; None if it can be used."""
     schema = entry.get("schema")
     columns = schema.get("properties") if isinstance(schema, dict) else None

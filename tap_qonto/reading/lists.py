@@ -29,7 +29,7 @@ READINGS = 4
 """How often a list is read at most: once, and 3 times again."""
 
 
-def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about the list
+def read_numbered(
     fetch: Fetch,
     *,
     keys: Sequence[str],
@@ -83,7 +83,7 @@ def read_numbered(  # noqa: PLR0913 - each argument is an independent fact about
     raise _unsettled(walk, tally, readings)
 
 
-def read_newest_first(  # noqa: PLR0913 - each argument is an independent fact about the list
+def read_newest_first(
     fetch: Fetch,
     *,
     key: str,

@@ -47,7 +47,7 @@ LONG_AGO = "1970-01-01T00:00:00.000000Z"
 """Before any key, as far as anybody knows."""
 
 
-def read_window(  # noqa: PLR0913 - each argument is an independent fact about the list
+def read_window(
     fetch: Fetch,
     window: Bounds,
     *,

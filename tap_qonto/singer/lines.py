@@ -53,7 +53,9 @@ class MessageReader(GenericSingerReader[bytes]):
         callbacks: Mapping[str, Callable[[dict[str, Any]], None]],
     ) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for self._number, line in enumerate(file_input or self.default_input, 1):  # noqa: B020
+        self._number = 0
+        for line in file_input or self.default_input:
+            self._number += 1
             if not line.strip():
                 continue
             message = self.deserialize_json(line)

@@ -47,6 +47,8 @@ class Progress(Counter):
         self._stopwatch = stopwatch
         self.lists = 1
         """How many lists the stream's rows come from; the sum of their counts is the total."""
+        self.rows = 0
+        """How many rows have been written."""
         self._started = stopwatch()
         # The first line comes early: whoever watches wants to know that something happens.
         self._spoken = self._started - every + min(1.0, every)
@@ -65,25 +67,25 @@ class Progress(Counter):
 
     @override
     def increment(self, value: int = 1) -> None:
-        self.value += value
+        self.rows += value
         # Asking for the time costs as much as the rest of this method.
-        if self.value >= self._look and not self._quiet:
+        if self.rows >= self._look and not self._quiet:
             now = self._stopwatch()
-            rows_in_a_tenth = self.value / (now - self._started + 0.1) / 10
-            self._look = self.value + max(1, min(_SELDOM, int(rows_in_a_tenth)))
+            rows_in_a_tenth = self.rows / (now - self._started + 0.1) / 10
+            self._look = self.rows + max(1, min(_SELDOM, int(rows_in_a_tenth)))
             if now - self._spoken >= self._every:
                 self._spoken = now
                 _logger.info("%s: %s", self._stream, self._line(now - self._started))
 
     def _line(self, seconds: float) -> str:
-        rate = self.value / max(seconds, 1e-9)
+        rate = self.rows / max(seconds, 1e-9)
         promised = sum(self._expected.values())
         # A total that grows while one watches is none.
-        if promised <= self.value or len(self._expected) < self.lists:
-            return f"{self.value:,} rows, {rate:,.0f} rows/s"
-        left = (promised - self.value) / rate
+        if promised <= self.rows or len(self._expected) < self.lists:
+            return f"{self.rows:,} rows, {rate:,.0f} rows/s"
+        left = (promised - self.rows) / rate
         return (
-            f"{self.value:,} of {promised:,} rows ({self.value / promised:.0%}), "
+            f"{self.rows:,} of {promised:,} rows ({self.rows / promised:.0%}), "
             f"{rate:,.0f} rows/s, {left:,.0f} s left"
         )
 
@@ -97,7 +99,7 @@ class Progress(Counter):
         if self._quiet:
             return
         seconds = self._stopwatch() - self._started
-        rows = f"{self.value:,} row{'' if self.value == 1 else 's'}"
+        rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
         end = ", not finished" if exc_type or self.unfinished else ""
         _logger.info("%s: %s in %.1f s%s", self._stream, rows, seconds, end)
 

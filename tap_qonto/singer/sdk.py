@@ -1,110 +1,116 @@
-"""Where this project differs from the Singer SDK, each override with its reason.
+"""Every private or undocumented name of the Singer SDK that this project needs, and its reason.
 
-This file is about the tap, ``sdk_target`` about the target, ``sdk_plugin`` about both; no other
-knows a private name of the SDK. Written for 0.54.9. When the pin moves: read the three beside the
-SDK's changelog and run ``pytest tests/singer``, which has a test for every seam.
+No other file knows one: `tests/singer/test_seams.py` reads the installed SDK, and says where. What
+stands on this file, `plugin`, `tap`, `stream` and `target`, sees plain methods: those that it may
+call, and hooks for what the SDK calls. Written for 0.54.9. When the pin moves: read this file
+beside the SDK's changelog and run ``pytest tests/singer``, which has a test for every seam.
 """
 
 from __future__ import annotations
 
-import logging
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Stream, Tap
+from singer_sdk import Stream, Tap, Target
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
-from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
+from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from typing_extensions import override
 
-from tap_qonto.api.errors import OutputError, StoppedError
 from tap_qonto.singer.flattening import fitting
-from tap_qonto.singer.inputs import json_input
-from tap_qonto.singer.messages import MessageWriter, written
-from tap_qonto.singer.progress import Progress, Silent
-from tap_qonto.singer.sdk_plugin import ConfigInput, SdkPlugin, collect_seldom
-from tap_qonto.singer.states import part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator
     from types import FrameType
 
     import click
     from singer_sdk.helpers import types
-    from singer_sdk.singerlib import Catalog
 
     from tap_qonto.api.pages import Row
+    from tap_qonto.singer.messages import MessageWriter
+
+ConfigInput = _ConfigInput
+"""What ``--config`` hands to `invoke`."""
 
 _COLUMN = len(("properties", "name"))  # of a breadcrumb
 
 
-class SdkTap(SdkPlugin, Tap):
-    """A tap that ends every run with its last safe state and, if need be, one sentence."""
+def given(config: ConfigInput | None) -> dict[str, Any]:
+    """Return the settings that ``--config`` has handed over; none if it was not used."""
+    return config.config if config else {}
 
-    message_writer_class = MessageWriter
-    message_writer: MessageWriter
 
-    _ending = False  # whether the run is over but for what must still be written
+class SdkPlugin(PluginBase):
+    """What the tap and the target have in common: settings checked by us, signals handled by us."""
 
     # Hooks
 
-    def begin(self) -> None:
-        """Check what can be checked only by asking, before the first stream is read.
+    @classmethod
+    def settings_from(cls, sources: tuple[str, ...]) -> dict[str, Any]:
+        """Return the settings in what was given to ``--config``: files, JSON, or ``ENV``.
 
         Raises:
-            SentenceError: If the run makes no sense.
+            SystemExit: If they cannot be read.
         """
+        raise NotImplementedError
 
-    def leave(self) -> None:
-        """Stop what goes on in the background, before anything may have to wait for the target."""
+    def check(self, settings: dict[str, Any]) -> list[str]:
+        """Put settings right in place, and return a sentence for each fault of them."""
+        raise NotImplementedError
 
-    def conclude(self) -> None:
-        """Say what a run that came to its end has to say.
+    def on_signal(self, signum: int) -> None:
+        """Do what a signal asks for.
 
         Raises:
-            SentenceError: If it was no success.
+            StoppedError: If the run may stop at once.
         """
-
-    def close(self) -> None:
-        """Let go of everything, however the run ended."""
-
-    def in_order(self) -> Iterable[Stream]:
-        """Return the streams in the order in which they are read."""
-        return self.streams.values()
-
-    def on_failure(self, stream: Stream, error: Exception) -> None:  # noqa: ARG002 - for overrides
-        """Note that a stream has failed, so that the others are read all the same.
-
-        Raises:
-            Exception: The error itself, if the run cannot go on without what is missing.
-        """
-        raise error
+        raise NotImplementedError
 
     # The SDK
 
-    def _read_all(self) -> None:
-        # In place of `sync_all`, which goes by the alphabet and ends with the first failure.
+    @classmethod
+    @override
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> ConfigInput:
+        # The SDK ends with a traceback over a file that is missing or no JSON, reads another
+        # folder's .env, and ends with a traceback over empty variables.
+        return ConfigInput(config=cls.settings_from(value))
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        # The SDK's own checks quote values, which may be secrets in the wrong place, and extend
+        # the schema of the class in place.
+        errors = self.check(self._config)
+        if errors and raise_errors:
+            schema = self.config_jsonschema
+            raise ConfigValidationError("; ".join(errors), errors=errors, schema=schema)
+        return errors
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        # The SDK's tap tears the message that is being written; its target writes what it has
+        # collected, and exits with 0.
+        self.on_signal(signum)
+
+
+class SdkTap(SdkPlugin, Tap):
+    """A tap that can be run stream by stream."""
+
+    message_writer: MessageWriter
+
+    def begin_state(self) -> None:
+        """Make the given state ready to be moved on, and write it if there is one."""
         self._reset_state_progress_markers()
         self._set_compatible_replication_methods()
         if self.state:
-            self.state_writer.write_state(self.state)
-        for stream in self.in_order():
-            if stream.parent_stream_type:
-                continue  # is read row by row of its parent
-            if not stream.selected and not stream.has_selected_descendents:
-                continue
-            try:
-                stream.sync()
-            except Exception as error:  # noqa: BLE001 - the hook raises what it does not know
-                self.on_failure(stream, error)
-            finally:
-                for one in (stream, *stream.child_streams):
-                    if isinstance(one, SdkStream):
-                        one.report()
-            stream.finalize_state_progress_markers()
-        for stream in self.streams.values():
-            stream.log_sync_costs()
+            self.write_state()
+
+    def write_state(self) -> None:
+        """Write a STATE, whether anything has changed or not."""
+        self.state_writer.write_state(self.state)
 
     @override
     def setup_mapper(self) -> None:
@@ -124,105 +130,39 @@ class SdkTap(SdkPlugin, Tap):
                     stream.name, stream.effective_schema, stream.primary_keys
                 )
 
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        # The SDK's way tears the message that is being written.
-        if self._ending:
-            return
-        stop = StoppedError(signum)
-        # The writer raises it too: what is raised here in the middle of a finalizer is lost.
-        self.message_writer.stop_with = stop
-        if not self.message_writer.busy:  # a torn message would spoil all before it
-            raise stop
-
-    @classmethod
-    @override
-    def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
-        with cls.one_sentence(), written():
-            super().cb_discover(ctx, param, value)
-
-    @classmethod
-    @override
-    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        with cls.one_sentence():
-            super().cb_test(ctx, param, value)
-
-    @classmethod
-    @override
-    def invoke(  # type: ignore[override]
-        cls,
-        *,
-        about: bool = False,
-        about_format: str | None = None,
-        config: ConfigInput | None = None,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
-    ) -> None:
-        config = config or ConfigInput()
-        with cls.one_sentence():
-            if about:
-                with written():
-                    cls.print_about(about_format)
-                return
-            tap = cls(
-                config=config.config,
-                state=None if state is None else json_input(state, "--state"),
-                catalog=None if catalog is None else json_input(catalog, "--catalog"),
-                parse_env_config=config.parse_env,
-            )
-            collect_seldom()
-            tap.run()
-
-    def run(self) -> None:
-        """Sync all selected streams, and leave the last safe state behind however it ends."""
-        try:
-            try:
-                self.begin()
-                self._read_all()
-            finally:
-                self._ending = True  # a second signal must not keep this from being done
-                self.leave()
-            self._ending = False
-            self.message_writer.flush()  # what is said after it may be an error
-            self.conclude()
-        except (BrokenPipeError, OutputError):
-            raise
-        except BaseException:
-            self._ending = True
-            self.message_writer.stop_with = None
-            self.state_writer.write_state(self.state)
-            raise
-        finally:
-            self._ending = True
-            self.close()
-
 
 class SdkStream(Stream):
     """A stream whose rows are clean when the SDK gets them, and whose bookmarks are ours alone."""
 
-    primary_keys: ClassVar[tuple[str, ...]] = ("id",)
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
-    STATE_MSG_FREQUENCY = 500  # half of what a killed run may read twice
+    primary_keys: ClassVar[tuple[str, ...]] = ("id",)
 
     def __init__(self, tap: SdkTap, schema: dict[str, Any]) -> None:
         super().__init__(tap, schema=schema)
         self._writer = tap.message_writer
-        self._machine = tap.machine
         self._schema_written = False
-        self.progress = Progress(self.name, quiet=True)
-        """Counts the rows of the sync that is under way."""
+
+    # Hooks
+
+    def before_rows(self) -> None:
+        """Do what must be done before the stream is read."""
+
+    def after_rows(self) -> None:
+        """Do what can be done only after it."""
+
+    def write_children(self, _context: types.Context | None) -> bool:
+        """Write what belongs to a row before the row; return whether that was all there is."""
+        return False
+
+    def report(self) -> None:
+        """Say at the end of the stream what was odd about its rows."""
 
     # What our streams ask and tell
 
     @property
-    def is_incremental(self) -> bool:
-        """Whether the stream goes on from its bookmark."""
-        return bool(self.replication_key) and self.replication_method == REPLICATION_INCREMENTAL
-
-    @property
-    def is_test(self) -> bool:
-        """Whether only the first rows are wanted, as ``--test`` does."""
-        return self.ABORT_AT_RECORD_COUNT is not None
+    def children(self) -> list[SdkStream]:
+        """The streams that are read row by row of this one."""
+        return [child for child in self.child_streams if isinstance(child, SdkStream)]
 
     def announce(self) -> None:
         """Write the stream's SCHEMA, once."""
@@ -236,35 +176,15 @@ class SdkStream(Stream):
         """Write a STATE."""
         self._write_state_message()
 
-    def is_wanted(self, row: Row) -> bool:
-        """Return whether no stream map filters a row out."""
-        return bool(self.stream_maps[0].get_filter_result(row))
-
-    def stored_state(self, context: types.Context | None) -> dict[str, Any]:
-        """Return the state of a partition, without making one as the SDK would.
-
-        Queries are prepared in the background, where nothing may change the state.
-        """
-        return part_of(self.tap_state.get("bookmarks", {}).get(self.name, {}), context)
-
     def mark(self) -> None:
         """Let the next checkpoint write the state, although no row was written."""
         self.state_manager.is_flushed = False
 
-    def before_rows(self) -> None:
-        """Do what must be done before the stream is read."""
+    def is_wanted(self, row: Row) -> bool:
+        """Return whether no stream map filters a row out."""
+        return bool(self.stream_maps[0].get_filter_result(row))
 
-    def after_rows(self) -> None:
-        """Do what can be done only after it."""
-
-    def report(self) -> None:
-        """Say at the end of the stream what was odd about its rows."""
-
-    def write_children(self, _context: types.Context | None) -> bool:
-        """Write what belongs to a row before the row; return whether that was all there is."""
-        return False
-
-    # Where the SDK is overridden
+    # The SDK: how a stream is read
 
     @override
     def _sync_records(
@@ -274,60 +194,6 @@ class SdkStream(Stream):
         self.before_rows()
         yield from super()._sync_records(context, write_messages=write_messages)
         self.after_rows()
-
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        super().apply_catalog(catalog)
-        # One without the replication key would read everything at every run without saying so.
-        key: object = type(self).replication_key
-        self.replication_key = key if isinstance(key, str) else None
-
-    @override
-    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        # The SDK announces each stream and each error; our own sentences come at the end of both.
-        level = level if level == logging.WARNING else logging.DEBUG
-        super().log(message, *args, level=level, **kwargs)
-
-    @override
-    def get_record_counter(
-        self, *, endpoint: str | None = None, log_interval: float = 0
-    ) -> Progress:
-        self.progress = Progress(
-            self.name,
-            quiet=self.parent_stream_type is not None,
-            every=self._machine.report_every,
-            stopwatch=self._machine.stopwatch,
-        )
-        return self.progress
-
-    @override
-    def get_sync_timer(self) -> Silent:
-        return Silent()
-
-    @override
-    def get_batch_config(self, config: Mapping[str, Any]) -> None:
-        """Refuse BATCH: the SDK writes deselected columns into its files."""
-
-    @override
-    def get_replication_key_signpost(self, context: types.Context | None = None) -> None:
-        """Leave out the SDK's cap on bookmarks: `Bookmark` has its own, in the uniform form."""
-
-    @override
-    def _write_starting_replication_value(self, context: types.Context | None) -> None:
-        """Leave the state alone until a row has been written."""
-
-    @override
-    def _increment_stream_state(
-        self, latest_record: types.Record, *, context: types.Context | None = None
-    ) -> None:
-        """Leave bookmarks to `Bookmark`; a second mover would pass rows that were not read."""
-
-    @override
-    def _write_schema_message(self) -> None:
-        # The SDK sends a child's schema once per parent, and targets flush at each.
-        if not self._schema_written:
-            self._schema_written = True
-            super()._write_schema_message()
 
     @override
     def _sync_children(self, child_context: types.Context | None) -> None:
@@ -344,6 +210,27 @@ class SdkStream(Stream):
     ) -> None:
         if self._has_descendents:
             super()._process_record(record, child_context, partition_context)
+
+    # The SDK: whose the bookmarks are
+
+    @override
+    def _write_starting_replication_value(self, context: types.Context | None) -> None:
+        """Leave the state alone until a row has been written."""
+
+    @override
+    def _increment_stream_state(
+        self, latest_record: types.Record, *, context: types.Context | None = None
+    ) -> None:
+        """Leave bookmarks to `Bookmark`; a second mover would pass rows that were not read."""
+
+    # The SDK: what is written
+
+    @override
+    def _write_schema_message(self) -> None:
+        # The SDK sends a child's schema once per parent, and targets flush at each.
+        if not self._schema_written:
+            self._schema_written = True
+            super()._write_schema_message()
 
     @override
     def _write_record_message(self, record: types.Record) -> None:
@@ -398,3 +285,39 @@ class SdkStream(Stream):
     @property
     def _hidden(self) -> list[tuple[str, ...]]:
         return [path for path, selected in self.mask.items() if path and not selected]
+
+
+class SdkTarget(SdkPlugin, Target):
+    """A target that gets rows and a last state, and does nothing by itself."""
+
+    _MAX_RECORD_AGE_IN_MINUTES = float("inf")  # or the SDK would drain, and write a STATE
+
+    # Hooks
+
+    def refuse_files(self) -> None:
+        """Refuse a message that names files with rows.
+
+        Raises:
+            RowsRefusedError: Always.
+        """
+        raise NotImplementedError
+
+    # The SDK
+
+    @property
+    def last_state(self) -> dict[str, Any] | None:
+        """The last STATE of the input, which is written when the input has ended."""
+        return self._latest_state
+
+    @last_state.setter
+    def last_state(self, state: dict[str, Any] | None) -> None:
+        self._latest_state = state
+
+    @override
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        # The SDK opens whatever file such a message names, even without the capability.
+        self.refuse_files()
+
+    @override
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Ignore it: there are no older rows that it could take away."""

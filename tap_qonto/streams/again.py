@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from tap_qonto.api.instants import uniform
-from tap_qonto.singer.sdk import SdkStream
 from tap_qonto.singer.states import part_of
+from tap_qonto.singer.stream import SingerStream
 
 if TYPE_CHECKING:
     from singer_sdk.helpers import types
 
     from tap_qonto.api.pages import Row
-    from tap_qonto.singer.sdk import SdkTap
+    from tap_qonto.singer.tap import SingerTap
 
 
-class ReadAgain(SdkStream):
+class ReadAgain(SingerStream):
     """A stream whose rows can be read a second time, with bookmarks that are kept elsewhere.
 
     Whoever reads them so is a *walker*: a second object of the same class, whose rows nobody
@@ -27,7 +27,7 @@ class ReadAgain(SdkStream):
     partition_keys: ClassVar[tuple[str, ...]] = ()
     """Columns that the rows of one partition share, if there are several."""
 
-    def __init__(self, tap: SdkTap, schema: dict[str, Any]) -> None:
+    def __init__(self, tap: SingerTap, schema: dict[str, Any]) -> None:
         super().__init__(tap, schema)
         self._walk: dict[str, Any] | None = None
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tap_qonto.api.pages import Page, Row
     from tap_qonto.documents.document import Document
     from tap_qonto.reading.run import Run
-    from tap_qonto.singer.sdk import SdkTap
+    from tap_qonto.singer.tap import SingerTap
 
 
 class Companion(Protocol):
@@ -111,7 +111,7 @@ class QontoStream(ReadEarly):
         if differs.get("oauth_only"):
             cls.selected_by_default = False
 
-    def __init__(self, tap: SdkTap, run: Run) -> None:
+    def __init__(self, tap: SingerTap, run: Run) -> None:
         super().__init__(tap, schemas.emitted(self.name, type(self).primary_keys))
         self.run = run
         self.envelope = self.envelope or self.name  # type: ignore[misc]
@@ -137,7 +137,7 @@ class QontoStream(ReadEarly):
         """
         raise NotImplementedError
 
-    def reshape(self, row: Row, context: types.Context | None) -> Row:  # noqa: ARG002
+    def reshape(self, row: Row, context: types.Context | None) -> Row:  # noqa: ARG002 - for others
         """Return the API's row with the deviations undone that no schema can describe."""
         return row
 
@@ -275,8 +275,12 @@ class QontoStream(ReadEarly):
         """
         walker = type(self)(self._tap_of_run, self.run)
         walker.walk_by(walk)
-        walker._documents = documents  # noqa: SLF001 - another one of us
+        walker.read_for(documents)
         return walker
+
+    def read_for(self, documents: Companion | None) -> None:
+        """Let the rows carry their documents, unless nobody wants them."""
+        self._documents = documents
 
     # What the SDK calls
 
@@ -286,7 +290,7 @@ class QontoStream(ReadEarly):
         if self._documents:
             self._documents.prepare(self)
             return
-        for child in self.child_streams:
+        for child in self.children:
             if isinstance(child, QontoStream) and child.holds_documents:
                 cast("Companion", child).forget()
 
@@ -366,15 +370,12 @@ class QontoStream(ReadEarly):
 
     @override
     def prepare_rows(self) -> None:
-        # The child stream that holds the rows' documents, if it is selected.
-        self._documents = next(
-            (
-                cast("Companion", child)
-                for child in self.child_streams
-                if isinstance(child, QontoStream) and child.holds_documents and child.selected
-            ),
-            None,
+        documents = (
+            cast("Companion", child)
+            for child in self.children
+            if isinstance(child, QontoStream) and child.holds_documents and child.selected
         )
+        self.read_for(next(documents, None))
 
     @override
     def generate_child_contexts(

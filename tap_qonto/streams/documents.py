@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tap_qonto.api.pages import Row
     from tap_qonto.documents.document import Fetched
     from tap_qonto.reading.run import Run
-    from tap_qonto.singer.sdk import SdkTap
+    from tap_qonto.singer.tap import SingerTap
 
 AHEAD = 100
 """Rows of the parent, about a page, whose documents may be under way before their turn."""
@@ -78,7 +78,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
     _turn = _Waiting({})
     _written = 0
 
-    def __init__(self, tap: SdkTap, run: Run) -> None:
+    def __init__(self, tap: SingerTap, run: Run) -> None:
         super().__init__(tap, run)
         self._outcomes = Outcomes(self.name, self.belongs_to)
         self._ahead: deque[_Waiting] = deque()

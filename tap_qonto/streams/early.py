@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tap_qonto.api.pages import Page, Query, Row
     from tap_qonto.reading.run import Run
-    from tap_qonto.singer.sdk import SdkTap
+    from tap_qonto.singer.tap import SingerTap
 
 FEW = 500
 """Rows that a list may count to be read before its turn: they wait in memory."""
@@ -85,7 +85,7 @@ class ReadEarly(ReadAgain):
     envelope: ClassVar[str] = ""
     per_page: ClassVar[int] = PER_PAGE
 
-    def __init__(self, tap: SdkTap, schema: dict[str, Any]) -> None:
+    def __init__(self, tap: SingerTap, schema: dict[str, Any]) -> None:
         super().__init__(tap, schema)
         self._in_advance = ReadAhead()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tap_qonto.api.errors import JournalError, SentenceError
 from tap_qonto.api.redaction import printable
-from tap_qonto.writing.plan import Status
+from tap_qonto.writing.plan import WAITS, Status
 from tap_qonto.writing.post import Kind
 
 if TYPE_CHECKING:
@@ -60,10 +60,17 @@ class Acting:
         try:
             for _, group in groupby(items, key=lambda item: item.row.stream):
                 rows = list(group)
+                self._keep(rows)
                 self._send(rows)
                 self._settle(rows)
         except SentenceError as error:
             _logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
+
+    def _keep(self, items: Sequence[Item]) -> None:
+        """Note which rows of one stream Qonto has already."""
+        found = [item for item in items if item.status is Status.ALREADY_SENT]
+        if found and not self._ends:
+            self._writers[found[0].row.stream].keep(found)
 
     def _send(self, items: Sequence[Item]) -> None:
         """Send rows of one stream."""
@@ -128,14 +135,16 @@ class Acting:
         unknown = {item.key: item for item in rows if item.status is Status.UNKNOWN}
         if not unknown or self._stop.signum is not None:
             return []
-        entries = self._desk.journal.entries(unknown).values()
-        self._resolving.resolve(entries, wait=True)
+        entries = self._desk.journal.entries(unknown)
+        self._resolving.resolve(entries.values(), wait=True)
         again = []
-        for key in [entry.key for entry in entries]:
-            item, found = unknown[key], self._resolving.found.get(key)
+        for key, item in unknown.items():
+            found = self._resolving.found.get(key)
             if found and found.complete:
                 item.qonto_id, item.qonto_status, _ = found
                 item.become(Status.SENT, at=self._desk.now())
+            elif key not in entries:
+                again += [item] * (item.code == WAITS)  # for another row's outcome
             elif found or (key in self._desk.lost and key not in self._resent):
                 again.append(item)
         if self._ends:

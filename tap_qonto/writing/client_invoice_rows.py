@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -13,7 +13,7 @@ from tap_qonto.writing.payees import bare_iban
 from tap_qonto.writing.rows import Columns, Reader, content_of, misspelt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import date
 
     from tap_qonto.writing.rows import Cells
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STREAM: Final = "new_client_invoices"
 
 TEXTS: Final = {"number": 40, "purchase_order": 40}
-LONG_TEXTS: Final = {"header": 1_000, "footer": 1_000, "terms_and_conditions": 3_000}
+LONG_TEXTS: Final = {"header": 1_000, "footer": 1_000, "terms_and_conditions": 525}
 """Characters that texts may have; the long ones may have lines."""
 
 _LINE_TEXTS: Final = {"title": 40, "description": 1_800, "unit": 20}
@@ -104,19 +104,26 @@ class InvoiceRow:
 
     @property
     def totals(self) -> tuple[int, ...]:
-        """The total in cents, VAT included: rounded by rate, by line, or once.
+        """The total in cents, VAT included: rounded by rate, by line, or once, halves either way.
 
-        Qonto does not say which one it is.
+        Qonto does not say which one it is; the first is the most likely one.
         """
+        totals = [total for way in (ROUND_HALF_UP, ROUND_HALF_EVEN) for total in self._totals(way)]
+        return tuple(dict.fromkeys(int(total * 100) for total in totals))
+
+    def _totals(self, way: str) -> Iterator[Decimal]:
+        def rounded(amount: Decimal) -> Decimal:
+            return _rounded(amount, way)
+
         rates: dict[Decimal, Decimal] = {}
         for line in self.lines:
-            rates[line.vat_rate] = rates.get(line.vat_rate, Decimal(0)) + _rounded(line.net)
-        by_rate = sum(net + _rounded(net * rate) for rate, net in rates.items())
-        by_line = sum(
-            _rounded(line.net) + _rounded(_rounded(line.net) * line.vat_rate) for line in self.lines
+            rates[line.vat_rate] = rates.get(line.vat_rate, Decimal(0)) + rounded(line.net)
+        yield sum((net + rounded(net * rate) for rate, net in rates.items()), Decimal(0))
+        yield sum(
+            (rounded(line.net) + rounded(rounded(line.net) * line.vat_rate) for line in self.lines),
+            Decimal(0),
         )
-        once = _rounded(sum((line.net * (1 + line.vat_rate) for line in self.lines), Decimal(0)))
-        return tuple(dict.fromkeys(int(total * 100) for total in (by_rate, by_line, once)))
+        yield rounded(sum((line.net * (1 + line.vat_rate) for line in self.lines), Decimal(0)))
 
     def body(self, client_id: str, iban: str) -> dict[str, Any]:
         """Return the draft as Qonto takes it.
@@ -150,8 +157,8 @@ class InvoiceRow:
         }
 
 
-def _rounded(amount: Decimal) -> Decimal:
-    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+def _rounded(amount: Decimal, way: str = ROUND_HALF_UP) -> Decimal:
+    return amount.quantize(Decimal("0.01"), way)
 
 
 def priced(amount: Decimal) -> str:
@@ -247,10 +254,11 @@ def _line_texts(cells: Cells, value: dict[str, Any]) -> dict[str, str]:
             cells.refuse("has an item with more than title, description, quantity, unit, "
                          "unit_price and vat_rate")  # fmt: skip
     texts = {name: value.get(name) or "" for name in _LINE_TEXTS}
+    texts = {name: text.strip() if isinstance(text, str) else text for name, text in texts.items()}
     for name, most in _LINE_TEXTS.items():
         if not isinstance(texts[name], str) or len(texts[name]) > most:
             cells.refuse(f"has an item whose {name} is no text of at most {most} characters")
-    if not texts["title"].strip():
+    if not texts["title"]:
         cells.refuse("has an item without a title")
     return texts
 

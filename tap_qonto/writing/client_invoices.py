@@ -8,31 +8,22 @@ final only when it is what the row says.
 from __future__ import annotations
 
 import logging
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from tap_qonto.api.instants import as_filter
+from tap_qonto.api.errors import JournalError, SentenceError
 from tap_qonto.api.pages import Post, Query
 from tap_qonto.api.redaction import printable
 from tap_qonto.writing.client_invoice_rows import STREAM, InvoiceRow
 from tap_qonto.writing.found import STREAM as LOGGED
 from tap_qonto.writing.found import read, unwrapped
-from tap_qonto.writing.identity import Identity
-from tap_qonto.writing.issued import (
-    PATH,
-    invoices_around,
-    invoices_numbered,
-    invoices_since,
-    is_same,
-    mismatch,
-    total_of,
-)
-from tap_qonto.writing.journal import DONE, SENDING
-from tap_qonto.writing.plan import Item, Status
+from tap_qonto.writing.invoice_plan import DRAFT, FINAL, PAPER, TAKEN, Planning, other
+from tap_qonto.writing.issued import PATH, Issued, likeness, mismatch, total_of
+from tap_qonto.writing.journal import DONE
+from tap_qonto.writing.papers import BETWEEN, TRIES, Paper
+from tap_qonto.writing.plan import MISFIT, MISSING, Item, Status
 from tap_qonto.writing.post import Kind, Outcome
-from tap_qonto.writing.steps import lost_or_changed
 from tap_qonto.writing.write import Found, Write
 
 if TYPE_CHECKING:
@@ -45,14 +36,7 @@ if TYPE_CHECKING:
     from tap_qonto.writing.rows import Row
     from tap_qonto.writing.write import Desk
 
-DRAFT: Final = "draft"
-FINAL: Final = "finalize"
-PAPER: Final = "document"
-"""The steps of a row, each a point from which another run goes on."""
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_TAKEN = "invoice_number_already_exists"
-_NOT_A_DRAFT = "invoice_not_in_draft_status"
+_CONFLICTS = (TAKEN, "client_invoice_conflict", "409")
 
 _logger = logging.getLogger("target-qonto")
 
@@ -71,23 +55,16 @@ class ClientInvoices:
         self, desk: Desk, clients: Clients, papers: Papers, rows: Iterable[Row] = ()
     ) -> None:
         self._desk = desk
-        self._clients = clients
         self._papers = papers
         self._rows = {row.external_id: row for row in rows if isinstance(row, InvoiceRow)}
-        self._names: dict[str, str | None] = {}
+        self._issued = Issued(desk)
+        self._planning = Planning(desk, clients, self._issued, with_papers=papers.wanted)
+        self._there: set[str] = set()
+        """External IDs of rows whose invoices Qonto had before this run."""
         self._iban = ""
 
-    def _identity(self, external_id: str, step: str) -> Identity:
-        return Identity(self._desk.organization.id, STREAM, external_id, step)
-
-    def _entry(self, external_id: str, step: str) -> Entry | None:
-        key = self._identity(external_id, step).key
-        return self._desk.journal.entries([key]).get(key)
-
     def _write(self, row: InvoiceRow, step: str) -> Write:
-        return Write(self._desk, self._identity(row.external_id, step), row.content)
-
-    # The plan
+        return Write(self._desk, self._planning.identity(row.external_id, step), row.content)
 
     def plan(self, rows: Sequence[Row]) -> list[Item]:
         """Find out what would happen to each row; nothing is written.
@@ -96,104 +73,24 @@ class ClientInvoices:
             QontoError: If Qonto cannot be asked.
             JournalError: If the journal cannot be read.
         """
-        items = []
-        new: list[tuple[Item, InvoiceRow]] = []
-        for row in rows:
-            if not isinstance(row, InvoiceRow):
-                continue
-            item = Item(row, self._identity(row.external_id, DRAFT).key)
-            item.cents, item.currency = row.totals[0], "EUR"
-            item.when = f"on {row.issued}" if row.finalize else "as a draft"
-            items.append(item)
-            name = self._client_name(row)
-            item.who = printable(name or row.client)
-            if self._compare(item, row):
-                continue
-            if name is None:
-                item.become(
-                    Status.REJECTED,
-                    "its client is neither the external_id of a row of new_clients nor the ID of "
-                    "a client at Qonto",
-                    code="client_unknown",
-                )
-            elif item.status is Status.PLANNED and not item.qonto_id:
-                new.append((item, row))
-        self._compare_with_qonto(new)
-        return items
-
-    def _client_name(self, row: InvoiceRow) -> str | None:
-        """Return what people call a row's client, perhaps nothing; None if there is no client."""
-        if row.client not in self._names:
-            name = None
-            if self._clients.knows(row.client):
-                name = self._clients.name_of(row.client)
-            elif _UUID.fullmatch(row.client) and (client := self._clients.read(row.client)):
-                name = str(client.get("name") or client.get("last_name") or "")
-            self._names[row.client] = name
-        return self._names[row.client]
-
-    def _client_id(self, row: InvoiceRow) -> str | None:
-        """Return the ID of a row's client; None if it was not created."""
-        known = self._clients.id_of(row.client)
-        return known or (row.client if _UUID.fullmatch(row.client) else None)
-
-    def _compare(self, item: Item, row: InvoiceRow) -> bool:
-        """Note what the journal knows of a row; return whether that decides what happens to it."""
-        draft = self._entry(row.external_id, DRAFT)
-        if not draft or draft.state != DONE or draft.content != row.content:
-            return lost_or_changed(item, draft, self._desk.lost)
-        item.qonto_id = draft.qonto_id
-        final = self._entry(row.external_id, FINAL)
-        if final and final.state == SENDING:
-            item.key = final.key
-            return lost_or_changed(item, final, self._desk.lost)
-        paper = self._entry(row.external_id, PAPER)
-        finished = not row.finalize or (
-            final and final.state == DONE and (paper or not self._papers.wanted)
-        )
-        if finished:
-            lost_or_changed(item, paper or final or draft, self._desk.lost)
-            item.qonto_id = draft.qonto_id
-        return bool(finished)
-
-    def _compare_with_qonto(self, new: Sequence[tuple[Item, InvoiceRow]]) -> None:
-        """Look whether Qonto has invoices that the journal does not know of."""
-        if not new:
-            return
-        taken = self._desk.journal.written(STREAM)
-        invoices = [
-            invoice
-            for invoice in invoices_around(self._desk.client, [row for _, row in new])
-            if invoice.get("id") not in taken
-        ]
-        for item, row in new:
-            client_id = self._client_id(row)
-            for invoice in invoices if client_id else ():
-                number = invoice.get("number") or invoice.get("invoice_number")
-                numbered = bool(row.number) and number == row.number
-                if client_id and (numbered or (
-                    not row.number and is_same(invoice, row, client_id)
-                )):  # fmt: skip
-                    self._note_found(item, row, invoice, client_id)
-                    invoices.remove(invoice)
-                    break
-
-    def _note_found(self, item: Item, row: InvoiceRow, invoice: Answer, client_id: str) -> None:
-        """Note in a plan that Qonto has what a row asks for, or something of its number."""
-        name = printable(invoice.get("number") or invoice["id"])
-        if row.number and not is_same(invoice, row, client_id):
-            item.become(Status.REJECTED, f"another invoice has the number {name}", code=_TAKEN)
-        elif invoice.get("status") == "draft":
-            item.qonto_id = invoice["id"]
-            item.when = f"{item.when}, from the draft {name}"
-        elif row.number:
-            item.qonto_id, item.qonto_status = invoice["id"], str(invoice.get("status") or "")
-            item.become(Status.ALREADY_SENT, f"as {name}")
-        else:
-            item.hold = True
-            item.become(Status.HELD, f"the same invoice exists as {name}; was it made by hand?")
+        return self._planning.plan(rows)
 
     # Sending
+
+    def keep(self, items: Iterable[Item]) -> None:
+        """Note which invoices the rows are that Qonto has, and store their documents."""
+        for item in items:
+            row = self._rows[item.row.external_id]
+            known = self._planning.entry(row.external_id, DRAFT)
+            if known and known.state == DONE:
+                continue
+            reason = item.reason
+            self._there.add(row.external_id)
+            self._issue(item, row)
+            if item.status is Status.UNKNOWN:
+                self._store(item, row)
+            if item.status is Status.ALREADY_SENT:
+                item.reason = reason
 
     def send_all(self, items: Iterator[Item]) -> Iterator[tuple[Sequence[Item], Outcome]]:
         """Make the invoices, one after the other, then store their documents.
@@ -211,10 +108,10 @@ class ClientInvoices:
 
     def _issue(self, item: Item, row: InvoiceRow) -> Outcome:
         """Have a draft, and have it made final."""
-        client_id = self._client_id(row)
+        client_id = self._planning.client_id(row)
         if client_id is None:
             return self._reject(item, "its client was not created", "client_unknown")
-        known = self._entry(row.external_id, DRAFT)
+        known = self._planning.entry(row.external_id, DRAFT)
         if known and known.state == DONE:
             item.qonto_id = known.qonto_id
         if not item.qonto_id:
@@ -224,17 +121,32 @@ class ClientInvoices:
         write = self._write(row, DRAFT)
         if write.entry.state != DONE or not write.entry.qonto_id:
             write.done(item.qonto_id)
-        invoice = self._read(item)
+        invoice = self._read(item, is_new=not known or known.state != DONE)
         if invoice is None:
             reason = f"its draft {item.qonto_id} is gone; a new one needs a new external_id"
             return self._reject(item, reason, "draft_gone")
-        if wrong := mismatch(invoice, row, client_id):
+        return self._proceed(item, row, invoice, mismatch(invoice, row, client_id))
+
+    def _proceed(self, item: Item, row: InvoiceRow, invoice: Answer, wrong: str) -> Outcome:
+        """Go on with an invoice that exists, unless there is something wrong with it."""
+        is_draft = invoice.get("status") == "draft"
+        if wrong and is_draft:
             reason = f"the draft {item.qonto_id} {wrong}, so it was not made final"
-            return self._reject(item, reason, "mismatch")
-        if not row.finalize:
-            item.become(Status.SENT, at=self._desk.now())
-            return Outcome(Kind.ACCEPTED)
-        return self._finalize(item, row, is_draft=invoice.get("status") == "draft")
+        elif wrong:
+            reason = f"the invoice {item.qonto_id} {wrong}, and is final already"
+        elif row.finalize:
+            return self._finalize(item, row, is_draft=is_draft)
+        elif is_draft:
+            return self._settle(item, row)
+        else:
+            reason = f"the invoice {item.qonto_id} is final, though only a draft was asked for"
+        return self._reject(item, reason, "mismatch")
+
+    def _settle(self, item: Item, row: InvoiceRow, reason: str = "") -> Outcome:
+        """Note that nothing is left to do for a row."""
+        was_there = row.external_id in self._there
+        status = Status.ALREADY_SENT if was_there else Status.SENT
+        return self._leave(item, status, Outcome(Kind.ACCEPTED, reason))
 
     def _draft(self, item: Item, row: InvoiceRow, client_id: str) -> Outcome:
         """Have a draft made; its ID is then the item's, which stays planned."""
@@ -248,7 +160,7 @@ class ClientInvoices:
                 write.done(item.qonto_id)
                 return outcome
             outcome = Outcome(Kind.UNKNOWN, f"POST {PATH} was answered without an ID", "mismatch")
-        if outcome.code == _TAKEN:
+        if row.number and outcome.code in _CONFLICTS:
             return self._compare_number(item, row, client_id, write, outcome)
         status = Status.UNKNOWN if outcome.kind is Kind.UNKNOWN else Status.REJECTED
         return self._leave(item, status, outcome)
@@ -256,18 +168,23 @@ class ClientInvoices:
     def _compare_number(
         self, item: Item, row: InvoiceRow, client_id: str, write: Write, outcome: Outcome
     ) -> Outcome:
-        """Look at the invoice that has a row's number already."""
-        for invoice in invoices_numbered(self._desk.client, row.number):
-            if not is_same(invoice, row, client_id):
-                break
-            item.qonto_id, item.qonto_status = invoice["id"], str(invoice.get("status") or "")
-            write.done(item.qonto_id)
-            if item.qonto_status != "draft":
-                self._write(row, FINAL).done(item.qonto_id)
-                item.become(Status.ALREADY_SENT, f"as {row.number}", at=self._desk.now())
-            return Outcome(Kind.ACCEPTED)
-        reason = f"another invoice has the number {printable(row.number)}"
-        return self._leave(item, Status.REJECTED, outcome._replace(reason=reason))
+        """Look at the invoice that has a row's number already; the row may have made it itself."""
+        invoice = self._issued.numbered(row.number)
+        if invoice is None:
+            around = self._issued.around([row])
+            sure, perhaps = self._issued.like(around, row, client_id)
+            alike = sure or perhaps
+            invoice = alike[0] if len(alike) == 1 else None
+            if invoice is None:
+                reason = f"{outcome.reason}. No invoice shows the number {printable(row.number)}"
+                return self._leave(item, Status.REJECTED, outcome._replace(reason=reason))
+        elif likeness(invoice, row, client_id) is False:
+            return self._leave(item, Status.REJECTED, outcome._replace(reason=other(row)))
+        item.qonto_id = invoice["id"]
+        write.done(item.qonto_id)
+        if write.entry.attempts == 1:
+            self._there.add(row.external_id)
+        return Outcome(Kind.ACCEPTED)
 
     def _finalize(self, item: Item, row: InvoiceRow, *, is_draft: bool) -> Outcome:
         """Make a draft final; the item then waits for its document."""
@@ -277,35 +194,53 @@ class ClientInvoices:
             if outcome.kind is Kind.UNKNOWN:
                 item.key = write.entry.key
                 return self._leave(item, Status.UNKNOWN, outcome)
-            if outcome.kind is not Kind.ACCEPTED and outcome.code != _NOT_A_DRAFT:
+            if outcome.kind in (Kind.FORBIDDEN, Kind.NOT_PROCESSED):
                 return self._leave(item, Status.REJECTED, outcome)
+            # Whatever Qonto says, what it has is what counts: a repeat is refused in several ways.
             invoice = self._read(item)
             if invoice is None or invoice.get("status") == "draft":
+                if outcome.kind is not Kind.ACCEPTED:
+                    return self._leave(item, Status.REJECTED, outcome)
                 item.key = write.entry.key
                 reason = f"POST {PATH}/…/finalize was accepted, and it is still a draft"
                 return self._leave(item, Status.UNKNOWN, Outcome(Kind.UNKNOWN, reason, "mismatch"))
         if write.entry.state != DONE or not write.entry.qonto_id:
             write.done(item.qonto_id)
         if self._papers.wanted:
-            item.become(Status.UNKNOWN, "it is final; its PDF is still to be stored")
-            item.key = self._identity(row.external_id, PAPER).key
-        else:
-            item.become(Status.SENT, at=self._desk.now())
-        return Outcome(Kind.ACCEPTED)
+            item.become(Status.UNKNOWN, "it is final; its PDF is still to be stored", code=MISSING)
+            item.key = self._planning.identity(row.external_id, PAPER).key
+            return Outcome(Kind.ACCEPTED)
+        return self._settle(item, row)
 
     def _store(self, item: Item, row: InvoiceRow) -> Outcome:
         """Store the document of a final invoice."""
-        paper = self._papers.store(item.qonto_id, row)
+        try:
+            paper = self._papers.store(item.qonto_id, row)
+        except JournalError:
+            raise
+        except SentenceError as error:
+            paper = Paper(reason=f"its PDF was not stored: {error}")
         reason = f"it is final, and {paper.reason}"
-        if not paper.attachment or not paper.fits:
-            code = "document_missing" if paper.fits else "document_mismatch"
-            return self._leave(item, Status.UNKNOWN, Outcome(Kind.ACCEPTED, reason, code))
+        if not paper.attachment:
+            return self._leave(item, Status.UNKNOWN, Outcome(Kind.ACCEPTED, reason, MISSING))
         self._write(row, PAPER).done(paper.attachment)
-        return self._leave(item, Status.SENT, Outcome(Kind.ACCEPTED, reason))
+        outcome = self._settle(item, row, reason)
+        if not paper.fits:
+            item.code = MISFIT
+        return outcome
 
-    def _read(self, item: Item) -> Answer | None:
-        """Return an item's invoice as it is now; None if it is gone."""
+    def _read(self, item: Item, *, is_new: bool = False) -> Answer | None:
+        """Return an item's invoice as it is now; None if it is gone.
+
+        Args:
+            item: The row.
+            is_new: Whether it was made just now, and may take a moment to be seen.
+        """
         invoice = read(self._desk.client, f"{PATH}/{item.qonto_id}", "client_invoice")
+        for _ in range(TRIES if is_new else 0):
+            if invoice or self._papers.pause(BETWEEN):
+                break
+            invoice = read(self._desk.client, f"{PATH}/{item.qonto_id}", "client_invoice")
         if invoice:
             item.qonto_status = printable(invoice.get("status"))
             cents, currency = total_of(invoice)
@@ -356,7 +291,7 @@ class ClientInvoices:
 
     def _final(self, entry: Entry) -> Found | None:
         """Return the invoice that an entry asked to make final, if it is."""
-        draft = self._entry(entry.external_id, DRAFT)
+        draft = self._planning.entry(entry.external_id, DRAFT)
         invoice = draft and read(self._desk.client, f"{PATH}/{draft.qonto_id}", "client_invoice")
         if not invoice or invoice.get("status") == "draft":
             return None
@@ -365,31 +300,22 @@ class ClientInvoices:
     def _drafts(self, entries: Sequence[Entry], since: str) -> dict[str, Found]:
         """Return what was found of drafts, by key."""
         found: dict[str, Found] = {}
-        taken = self._desk.journal.written(STREAM) if entries else set()
-        invoices = list(invoices_since(self._desk.client, as_filter(since))) if entries else []
+        taken: set[str] = set()
         for entry in entries:
             row = self._rows.get(entry.external_id)
-            client_id = row and self._client_id(row)
+            client_id = row and self._planning.client_id(row)
             if not row or not client_id or row.content != entry.content:
                 continue
-            same = [
-                invoice
-                for invoice in invoices
-                if invoice["id"] not in taken
-                and (not row.number or row.number == invoice.get("number"))
-                and is_same(invoice, row, client_id)
-            ]
-            if not same:
-                continue
-            taken.add(same[0]["id"])
-            found[entry.key] = Found(
-                same[0]["id"], str(same[0].get("status") or ""), complete=False
-            )
-            if more := [
-                printable(each["id"]) for each in same[1:] if each.get("status") == "draft"
-            ]:
+            sure, perhaps = self._issued.made_by(entry, row, client_id, since)
+            sure = [invoice for invoice in sure if invoice["id"] not in taken]
+            if sure:
+                taken.add(sure[0]["id"])
+                status = str(sure[0].get("status") or "")
+                found[entry.key] = Found(sure[0]["id"], status, complete=False)
+            more = [*sure[1:], *perhaps]
+            if names := [printable(each["id"]) for each in more if each.get("status") == "draft"]:
                 _logger.warning(
                     "%s %s: there is a second draft like it, %s; remove it in the Qonto app unless "
-                    "it is wanted", STREAM, printable(entry.external_id), ", ".join(more),
+                    "it is wanted", STREAM, printable(entry.external_id), ", ".join(names),
                 )  # fmt: skip
         return found

@@ -18,6 +18,8 @@ STREAM: Final = "new_clients"
 KEYS: Final = ("vat_number", "tax_identification_number", "email")
 """What a client is looked for by, in this order."""
 
+_NUMBERS: Final = KEYS[:2]
+
 _TEXTS: Final = {
     "name": 250, "first_name": 60, "last_name": 60, "email": 250, "vat_number": 20,
     "tax_identification_number": 30,
@@ -71,20 +73,46 @@ def name_of(client: Mapping[str, Any]) -> str:
 
 
 def key_in(client: Mapping[str, Any], name: str) -> str:
-    """Return one of the texts that a client is known by, in one spelling; empty if absent."""
+    """Return one of the texts that a client is known by, in one spelling; empty if absent.
+
+    Signs do not count in numbers, since Qonto may write ``FR 40 123.456.824`` without them.
+    """
     text = client.get(name)
-    return "".join(text.split()).casefold() if isinstance(text, str) else ""
+    if not isinstance(text, str):
+        return ""
+    text = "".join(text.split()).casefold()
+    return "".join(filter(str.isalnum, text)) if name in _NUMBERS else text
+
+
+def told_of(client: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is told of a client, ours or Qonto's, in one spelling; what is absent is not.
+
+    Case and blanks do not count. A person's name is one, whichever columns it comes in, and an
+    address may still come in the older columns beside the others.
+    """
+    address: Any = client.get("billing_address")
+    parts = address if isinstance(address, dict) else {}
+    street = client.get("address")
+    older = {**client, "street_address": street if isinstance(street, str) else None}
+    texts: dict[str, Any] = {name: client.get(name) for name in ("currency", "locale")}
+    texts |= {"name": name_of(client), "kind": client.get("kind") or client.get("type")}
+    texts |= {f"billing_{name}": parts.get(name) or older.get(name) for name in _ADDRESS}
+    told = {name: key_in(texts, name) for name in texts}
+    told |= {name: key_in(client, name) for name in KEYS}
+    return {name: text for name, text in told.items() if text}
 
 
 def fingerprint(client: Mapping[str, Any]) -> str:
-    """Return a hash of what makes a client, ours or Qonto's; case and blanks do not count."""
-    address: Any = client.get("billing_address")
-    parts = address if isinstance(address, dict) else {}
-    names = ("kind", "currency", "locale", *_TEXTS)
-    kind = client.get("kind") or client.get("type")
-    texts = {name: client.get(name) for name in names} | {"kind": kind}
-    texts |= {f"billing_{name}": parts.get(name) for name in _ADDRESS}
-    return content_of({name: key_in(texts, name) for name in texts})
+    """Return a hash of what makes a client, ours or Qonto's."""
+    return content_of(told_of(client))
+
+
+def may_be(client: Mapping[str, Any], row: ClientRow) -> bool:
+    """Return whether one of Qonto's clients has a row's name and contradicts it in nothing."""
+    told, wanted = told_of(client), told_of(row.body)
+    return told.get("name") == wanted["name"] and all(
+        text == wanted.get(name) for name, text in told.items()
+    )
 
 
 def _kind(cells: Cells, texts: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -9,11 +10,19 @@ import msgspec
 from tap_qonto.api.instants import as_filter
 from tap_qonto.api.pages import Post
 from tap_qonto.api.redaction import printable
-from tap_qonto.writing.client_rows import KEYS, STREAM, ClientRow, fingerprint, key_in, name_of
-from tap_qonto.writing.found import read, unwrapped, walk
+from tap_qonto.writing.client_rows import (
+    KEYS,
+    STREAM,
+    ClientRow,
+    fingerprint,
+    key_in,
+    may_be,
+    told_of,
+)
+from tap_qonto.writing.found import Filters, read, unwrapped, walk
 from tap_qonto.writing.identity import Identity, spelled
 from tap_qonto.writing.journal import DONE
-from tap_qonto.writing.plan import Item, Status
+from tap_qonto.writing.plan import WAITS, Item, Status
 from tap_qonto.writing.post import Kind, Outcome
 from tap_qonto.writing.steps import lost_or_changed
 from tap_qonto.writing.write import Found, Write
@@ -28,6 +37,13 @@ if TYPE_CHECKING:
     from tap_qonto.writing.write import Desk
 
 _PATH: Final = "/clients"
+
+_NOBODY: Final = {
+    "vat_number": "FR00000000000",
+    "tax_identification_number": "000000000",
+    "email": "nobody@tap-qonto.invalid",
+}
+"""What no client is known by."""
 
 
 class Clients:
@@ -44,6 +60,7 @@ class Clients:
         self._items: dict[str, Item] = {}
         self._twins: dict[str, Item] = {}
         """Items for the same client as another row's, by external ID."""
+        self._filters = Filters(desk.client)
 
     def _identity(self, external_id: str) -> Identity:
         return Identity(self._desk.organization.id, STREAM, external_id, "client")
@@ -89,22 +106,29 @@ class Clients:
         clients = [row for row in rows if isinstance(row, ClientRow)]
         keys = [self._identity(row.external_id).key for row in clients]
         known = self._desk.journal.entries(keys)
-        first: list[tuple[ClientRow, Item]] = []
+        first: dict[tuple[str, str], list[tuple[ClientRow, Item]]] = {}
         for row, key in zip(clients, keys, strict=True):
             item = Item(row, key, who=printable(row.name), when="at once")
             self._items[row.external_id] = item
-            if not lost_or_changed(item, known.get(key), self._desk.lost):
+            entry = known.get(key)
+            if entry and entry.state == DONE and not entry.attempts:
+                # It was found, not sent: what has changed since is looked for again.
+                entry = entry if entry.content == row.content else None
+            if not lost_or_changed(item, entry, self._desk.lost):
                 self._compare(item, row, first)
-            first.append((row, item))
+            for name in _names(row):
+                first.setdefault(name, []).append((row, item))
         return list(self._items.values())
 
-    def _compare(self, item: Item, row: ClientRow, first: Iterable[tuple[ClientRow, Item]]) -> None:
+    def _compare(
+        self, item: Item, row: ClientRow, first: Mapping[Any, Sequence[tuple[ClientRow, Item]]]
+    ) -> None:
         """Look whether a client exists, at Qonto or in an earlier row of the run."""
         if found := self._find(row):
             item.qonto_id = found["id"]
             item.become(Status.ALREADY_SENT, "as a client of Qonto's")
             return
-        for other, twin in first:
+        for other, twin in chain.from_iterable(first.get(name, ()) for name in _names(row)):
             if _is_same(other.body, row.body):
                 self._twins[row.external_id] = twin
                 return
@@ -112,22 +136,31 @@ class Clients:
     def _find(self, row: ClientRow) -> Answer | None:
         """Return Qonto's client that a row asks for: by VAT number, tax number, e-mail.
 
-        Without any of the three, all that the row says must be the same.
+        Without any of the three, nothing that is told of it may contradict the row.
         """
         for name in KEYS:
             text = row.body.get(name)
             if not text:
                 continue
-            for client in walk(self._desk.client, _PATH, (f"filter[{name}]", text)):
-                if key_in(client, name) == key_in(row.body, name) and _is_same(client, row.body):
+            filtered = f"filter[{name}]"
+            for client in walk(self._desk.client, _PATH, (filtered, text)):
+                told = key_in(client, name) or (
+                    self._filters.honour(_PATH, filtered, _NOBODY[name]) and key_in(row.body, name)
+                )
+                if told == key_in(row.body, name) and _is_same({**client, name: text}, row.body):
                     return client
         if any(row.body.get(name) for name in KEYS):
             return None
         # Qonto takes a part of a name, of two characters at least.
-        for client in walk(self._desk.client, _PATH):
-            if name_of(client) == row.name and fingerprint(client) == row.content:
-                return client
-        return None
+        return next((each for each in walk(self._desk.client, _PATH) if may_be(each, row)), None)
+
+    def keep(self, items: Iterable[Item]) -> None:
+        """Note which clients the rows are that Qonto has: invoices know them by these rows."""
+        for item in items:
+            row = self._rows[item.row.external_id]
+            write = Write(self._desk, self._identity(row.external_id), row.content)
+            if write.entry.state != DONE or write.entry.qonto_id != item.qonto_id:
+                write.done(item.qonto_id)
 
     # Sending
 
@@ -159,6 +192,10 @@ class Clients:
     def _follow(self, item: Item, twin: Item, write: Write) -> Outcome:
         """Note for a row that an earlier one made the client."""
         name = printable(twin.row.external_id)
+        if twin.status is Status.UNKNOWN:
+            reason = f"is the client of {name}, of which nobody knows yet whether it was created"
+            item.become(Status.UNKNOWN, reason, code=WAITS, at=self._desk.now())
+            return Outcome(Kind.ACCEPTED)
         if not twin.qonto_id:
             reason = f"is the client of {name}, which was not created"
             item.become(Status.REJECTED, reason, code="twin_failed", at=self._desk.now())
@@ -207,6 +244,17 @@ def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return keyless and fingerprint(one) == fingerprint(other)
 
 
+def _names(row: ClientRow) -> list[tuple[str, str]]:
+    """Return what a row may have in common with another one for the same client."""
+    names = [(name, text) for name in KEYS if (text := key_in(row.body, name))]
+    return names or [("", row.content)]
+
+
 def _contradicts(client: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-    """Return whether an answer tells of another client than was sent."""
-    return any(key_in(client, name) not in ("", key_in(body, name)) for name in ("name", *KEYS))
+    """Return whether an answer tells of another client than was sent.
+
+    Qonto may write one thing its own way: only if nothing agrees, it is another client.
+    """
+    told, sent = told_of(client), told_of(body)
+    agreed = [told[name] == sent.get(name) for name in ("name", *KEYS) if name in told]
+    return bool(agreed) and not any(agreed)

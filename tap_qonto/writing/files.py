@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tap_qonto.api.errors import SentenceError, UnusableFileError
+from tap_qonto.api.network import is_safe_url
 from tap_qonto.api.pages import Post
 from tap_qonto.documents.names import safe_name
+from tap_qonto.documents.places import driver_for
+from tap_qonto.writing.found import unwrapped
 from tap_qonto.writing.post import Kind, Outcome
 
 if TYPE_CHECKING:
@@ -113,7 +116,7 @@ class Files:
         kind, ending = _kind_of(head)
         for each in (_name_in(path), name):
             _check_ending(each, kind)
-        return Seen(_named(path, name, ending), hashed.hexdigest(), size)
+        return Seen(called(path, name, ending), hashed.hexdigest(), size)
 
     def read(
         self, path: str, *, largest: int = LARGEST_ATTACHMENT, name: str | None = None
@@ -135,7 +138,7 @@ class Files:
                 if len(data) > largest:
                     raise _too_large(largest)
         kind, ending = _kind_of(bytes(data[:_HEAD]))
-        return Content(_named(path, name, ending), kind, bytes(data))
+        return Content(called(path, name, ending), kind, bytes(data))
 
     def _look(self, path: str) -> tuple[int | None, bytes]:
         """Return a file's size in bytes, if that is known without reading it, and its beginning."""
@@ -145,7 +148,10 @@ class Files:
     @contextmanager
     def _opened(self, path: str) -> Iterator[tuple[int | None, Iterator[bytes]]]:
         """Open a file; gives its size in bytes, if that is known, and its content in blocks."""
-        scheme = urlsplit(path).scheme if "://" in path else ""
+        scheme = path.partition("://")[0].rpartition("::")[2] if "://" in path else ""
+        if scheme == "http" and not is_safe_url(path):
+            msg = "its link is not https://, so it was not followed"
+            raise UnusableFileError(msg)
         try:
             if scheme in ("http", "https"):
                 with self._host().open(path, "the file") as opened:
@@ -159,6 +165,10 @@ class Files:
             msg = "its file does not exist"
             raise UnusableFileError(msg) from None
         except Exception as error:  # noqa: BLE001 - each driver raises errors of its own
+            if isinstance(error, ImportError) or "rotocol not known" in str(error):
+                needed = driver_for(scheme)
+                msg = f"its file begins with {scheme}://, which needs {needed} to be installed"
+                raise UnusableFileError(msg) from None
             msg = (
                 f"its file cannot be read: {getattr(error, 'strerror', '') or type(error).__name__}"
             )
@@ -195,12 +205,13 @@ def _kind_of(head: bytes) -> tuple[str, str]:
 
 def _name_in(path: str) -> str:
     """Return the name at the end of a path or a URL; it may be empty."""
-    if "://" in path:
+    if path.startswith(("http://", "https://")):
         path = unquote(urlsplit(path).path)
-    return PurePosixPath(path).name
+    # A key in an object store is no URL: what looks like a query or a fragment belongs to it.
+    return PurePosixPath(path.partition("::")[0]).name
 
 
-def _named(path: str, name: str | None, ending: str) -> str:
+def called(path: str, name: str | None, ending: str = "") -> str:
     """Return what a file is called where it is sent."""
     return safe_name(name or _name_in(path) or f"file{ending}")
 
@@ -260,11 +271,8 @@ class Uploads:
                 break
         if outcome.kind is not Kind.ACCEPTED:
             return outcome
-        body = outcome.body if isinstance(outcome.body, dict) else {}
-        attachment = body.get("attachment")
-        known = attachment.get("id") if isinstance(attachment, dict) else None
-        if isinstance(known, str) and known:
-            return outcome._replace(code=known)
+        if (attachment := unwrapped(outcome.body, "attachment")) and attachment["id"]:
+            return outcome._replace(code=attachment["id"])
         return Outcome(Kind.REFUSED, "POST /attachments answered without an ID", "no_attachment")
 
 

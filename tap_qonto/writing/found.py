@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from tap_qonto.api.errors import NotReadableError
+from tap_qonto.api.errors import NotReadableError, PastTheEndError
 from tap_qonto.api.pages import Query
 
 if TYPE_CHECKING:
@@ -29,13 +30,49 @@ def walk(client: Questions, path: str, *params: tuple[str, str]) -> Iterator[Row
         ListError: If it cannot be read to its end.
     """
     query, envelope = Query(STREAM, path, params), path.rpartition("/")[2]
+    seen: set[Any] = set()
     number = 1
     while True:
-        page = client.page(query, envelope, number)
-        yield from (row for row in page.rows if isinstance(row, dict))
-        if page.is_last:
+        try:
+            page = client.page(query, envelope, number)
+        except PastTheEndError:
+            return
+        rows = [row for row in page.rows if isinstance(row, dict) and row.get("id") not in seen]
+        yield from rows
+        seen.update(row.get("id") for row in rows)
+        # A server that does not count its pages may have shorter ones than were asked for.
+        if page.is_last if page.pages is not None else not rows:
             return
         number += 1
+
+
+class Filters:
+    """Knows which filters Qonto honours, where its rows do not tell what they were filtered by.
+
+    Args:
+        client: Asks Qonto.
+    """
+
+    def __init__(self, client: Questions) -> None:
+        self._client = client
+        self._honoured: dict[tuple[str, ...], bool] = {}
+
+    def honour(self, path: str, name: str, nothing: str, *params: tuple[str, str]) -> bool:
+        """Return whether a list is empty when asked for what nothing has.
+
+        Args:
+            path: The list's path.
+            name: The filter.
+            nothing: What nothing has.
+            params: Further parameters.
+
+        Raises:
+            QontoError: If it cannot be read.
+        """
+        if (path, name) not in self._honoured:
+            rows = walk(self._client, path, (name, nothing), *params)
+            self._honoured[path, name] = next(rows, None) is None
+        return self._honoured[path, name]
 
 
 def read(client: Questions, path: str, envelope: str) -> Row | None:
@@ -47,7 +84,7 @@ def read(client: Questions, path: str, envelope: str) -> Row | None:
     try:
         return unwrapped(client.get(Query(STREAM, path)), envelope)
     except NotReadableError as error:
-        if error.status == 403:  # noqa: PLR2004 - not the same as: there is none
+        if error.status == HTTPStatus.FORBIDDEN:  # which does not say that there is none
             raise
         return None
 

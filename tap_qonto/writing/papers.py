@@ -54,7 +54,7 @@ class Papers:
     ) -> None:
         self._desk = desk
         self._archive = archive
-        self._pause = pause
+        self.pause = pause
 
     @property
     def wanted(self) -> bool:
@@ -70,7 +70,7 @@ class Papers:
         """
         attachment = ""
         for attempt in range(TRIES):
-            if attempt and self._pause(BETWEEN):
+            if attempt and self.pause(BETWEEN):
                 break
             attachment = self._ready(invoice_id)
             if attachment:

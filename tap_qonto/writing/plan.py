@@ -29,6 +29,18 @@ WITHIN_LIMITS = "within_limits"
 NEVER = "\N{EN DASH}"
 """Stands for the day of a row that will not be sent."""
 
+_NAMED = 5
+"""How many rows a sentence names at most."""
+
+WAITS: Final = "twin_unknown"
+"""Code of a row of which nothing was sent, since it waits for what became of another one."""
+
+MISSING: Final = "document_missing"
+"""Code of a row that is sent, but whose document is not stored yet."""
+
+MISFIT: Final = "document_mismatch"
+"""Code of a row that is sent, but whose document says something else."""
+
 _DIGEST = re.compile(r"[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}")
 
 
@@ -215,7 +227,7 @@ class Plan:
     def _accounts(self) -> list[str]:
         """Return a line for each account, if there are several."""
         debits = self.debits()
-        if len(debits) < 2:  # noqa: PLR2004 - several
+        if len(debits) <= 1:
             return []
         return [
             f"  account …{account.digits}  {money(cents)} EUR ({_balance(account, cents)})"
@@ -243,10 +255,11 @@ def check_consent(plan: Plan, limits: Limits) -> None:
         raise NotApprovedError(msg)
     held = plan.having(Status.HELD)
     if limits.approve == WITHIN_LIMITS and held:
-        names = ", ".join(printable(item.row.external_id) for item in held[:5])
+        names = [printable(item.row.external_id) for item in held[:_NAMED]]
+        names += ["…"] * (len(held) > _NAMED)
         msg = (
-            f"Nothing was sent: {counted(len(held), 'row')} held ({names}{', …' * (len(held) > 5)})"  # noqa: PLR2004
-            f", which within_limits never sends. To send exactly this: approve = {plan.digest}"
+            f"Nothing was sent: {counted(len(held), 'row')} held ({', '.join(names)}), which"
+            f" within_limits never sends. To send exactly this: approve = {plan.digest}"
         )
         raise NotApprovedError(msg)
 

@@ -6,15 +6,15 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from tap_qonto.api.errors import UnusableFileError
+from tap_qonto.api.errors import NotReadableError, UnusableFileError
 from tap_qonto.api.instants import as_filter, shift, uniform
 from tap_qonto.api.pages import Query
 from tap_qonto.writing.found import STREAM as LOGGED
-from tap_qonto.writing.found import read, walk
+from tap_qonto.writing.found import Filters, read, walk
 from tap_qonto.writing.supplier_rows import STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from tap_qonto.api.pages import Row
     from tap_qonto.writing.files import Seen
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tap_qonto.writing.write import Desk
 
 _LIST = "/supplier_invoices"
+_NO_FILE = "00000000-0000-4000-8000-000000000000"
+"""The ID of no file."""
+
 _EARLIER = 600
 """Seconds that Qonto's clock may be behind ours where a time decides."""
 
@@ -43,21 +46,26 @@ class Received:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._filters = Filters(desk.client)
         self._keeps: bool | None = None
         """Whether Qonto keeps the IDs of uploaded files; None until that is seen."""
         self._taken: set[str] = set()
         """IDs of invoices that belong to a row already."""
+        self.is_silent = False
+        """Whether Qonto was seen to tell neither the files of new invoices nor their names."""
+        self.untold: set[str] = set()
+        """Uploaded files that may or may not have become an invoice of which nothing is told."""
 
     def matched(self, created: Iterable[Row], names: Mapping[str, str]) -> dict[str, Row]:
         """Return the invoices of an answer by the attachments that they were made of.
 
         Args:
             created: The invoices, in whatever order.
-            names: File names by the attachments' IDs.
+            names: File names by the attachments' IDs, of what has not failed.
         """
         found: dict[str, Row] = {}
         others: list[Row] = []
-        for row in created:
+        for row in {row["id"]: row for row in created}.values():
             attachment = row.get("attachment_id")
             if attachment in names:
                 found[str(attachment)] = row
@@ -65,18 +73,26 @@ class Received:
             else:
                 others.append(row)
         if others and not self._keeps:
-            self._say_that_names_decide()
             left = [attachment for attachment in names if attachment not in found]
-            for row in others:
-                same = [each for each in left if names[each] == row.get("file_name")]
-                twins = [each for each in others if each.get("file_name") == row.get("file_name")]
-                if len(same) == len(twins) and same:
-                    # Equal names are equal in number: which is which cannot be told, nor matters.
-                    found[same[0]] = row
-                    left.remove(same[0])
-                    others = [each for each in others if each is not row]
-        self._taken.update(row["id"] for row in found.values())
+            if any(row.get("file_name") for row in others):
+                self._say_that_names_decide()
+                found |= _by_name(others, left, names)
+            elif len(others) == len(left):
+                found |= self._by_number(others, left)
         return found
+
+    def _by_number(self, created: Sequence[Row], attachments: Sequence[str]) -> dict[str, Row]:
+        """Return what was made of uploaded files where nothing but the number is told."""
+        if len(attachments) == 1:
+            return {attachments[0]: created[0]}
+        if not self.is_silent:
+            _logger.warning(
+                "Qonto tells neither the file nor the name of new supplier invoices, so which of "
+                "%d is which cannot be said; the next ones are sent one by one", len(created),
+            )  # fmt: skip
+        self.is_silent = True
+        self._taken.update(str(row["id"]) for row in created)
+        return {attachment: {"id": ""} for attachment in attachments}
 
     def _say_that_names_decide(self) -> None:
         if self._keeps is None:
@@ -86,42 +102,65 @@ class Received:
             )
         self._keeps = False
 
-    def find(self, attachment: str, *, since: str, sent: str) -> Row | None:
+    def find(self, attachment: str, name: str, *, since: str, sent: str) -> Row | None:
         """Return the invoice that was made of an uploaded file; None if there is none.
 
         Args:
             attachment: The file's ID.
+            name: What the file is called, if the row says it.
             since: Uniform instant from whose changes on to look.
             sent: Uniform instant at which its invoice was first asked for.
 
         Raises:
             QontoError: If Qonto cannot be asked.
         """
-        rows = walk(
-            self._desk.client, _LIST,
-            ("filter[attachment_id]", attachment), ("filter[created_at_from]", as_filter(since)),
-        )  # fmt: skip
-        for row in rows:
+        taken = self._taken | self._desk.journal.written(STREAM)
+        earliest = shift(sent, -_EARLIER)
+        asked = ("filter[created_at_from]", as_filter(since))
+        unnamed = []
+        for row in walk(self._desk.client, _LIST, ("filter[attachment_id]", attachment), asked):
             if row.get("attachment_id") == attachment:
                 self._keeps = True
-                return row
-        return None if self._keeps else self._find_by_name(attachment, sent)
-
-    def _find_by_name(self, attachment: str, sent: str) -> Row | None:
-        told = read(self._desk.client, f"/attachments/{attachment}", "attachment")
-        name = told.get("file_name") if told else None
-        if not told or not isinstance(name, str):
-            return None
-        earliest = shift(sent, -_EARLIER)
-        taken = self._taken | self._desk.journal.written(STREAM)
-        for row in self._named(name, ("filter[created_at_from]", as_filter(earliest))):
-            created = row.get("created_at")
-            if row.get("id") in taken or not isinstance(created, str):
+            if row.get("id") in taken:
                 continue
-            if uniform(created) >= earliest and self._has_size(row, told.get("file_size")):
+            if row.get("attachment_id") == attachment:
+                return self._take(row)
+            if not row.get("attachment_id") and _is_new(row, earliest):
+                unnamed.append(row)
+        if len(unnamed) == 1 and self._filters.honour(
+            _LIST, "filter[attachment_id]", _NO_FILE, asked
+        ):
+            return self._take(unnamed[0])
+        if self._keeps:
+            return None
+        if found := self._find_by_name(attachment, name, earliest, taken):
+            return found
+        new = walk(self._desk.client, _LIST, ("filter[created_at_from]", as_filter(earliest)))
+        if any(
+            not (row.get("file_name") or row.get("attachment_id") or row.get("id") in taken)
+            and _is_new(row, earliest)
+            for row in new
+        ):
+            self.untold.add(attachment)
+        return None
+
+    def _take(self, row: Row) -> Row:
+        self._taken.add(str(row["id"]))
+        return row
+
+    def _find_by_name(
+        self, attachment: str, name: str, earliest: str, taken: Container[str]
+    ) -> Row | None:
+        told = read(self._desk.client, f"/attachments/{attachment}", "attachment") or {}
+        name = told.get("file_name") or name
+        if not name:
+            return None
+        for row in self._named(name, ("filter[created_at_from]", as_filter(earliest))):
+            if row.get("id") in taken or not _is_new(row, earliest):
+                continue
+            if self._has_size(row, told.get("file_size")):
                 self._say_that_names_decide()
-                self._taken.add(str(row["id"]))
-                return row
+                return self._take(row)
         return None
 
     def _named(self, name: str, *params: tuple[str, str]) -> Iterator[Row]:
@@ -136,18 +175,24 @@ class Received:
         return told is None or size is None or str(told.get("file_size", size)) == str(size)
 
     def _file(self, row: Row) -> Row | None:
-        attachment = row.get("attachment_id")
+        attachment = row.get("attachment_id") or row.get("display_attachment_id")
         if not isinstance(attachment, str):
             return None
-        return read(self._desk.client, f"/attachments/{attachment}", "attachment")
+        try:
+            return read(self._desk.client, f"/attachments/{attachment}", "attachment")
+        except NotReadableError:  # the scope is another one
+            return None
 
     # Before anything is sent
 
-    def same(self, wanted: Sequence[tuple[Item, Seen]]) -> Iterator[tuple[Item, Row]]:
+    def same(self, wanted: Sequence[tuple[Item, Seen]]) -> Iterator[tuple[Item, Row, bool]]:
         """Yield the rows whose very file Qonto has as an invoice that no other row claims.
 
         Args:
             wanted: Rows that the journal does not know, and their files.
+
+        Yields:
+            The row, the invoice, and whether it is sure: else name and size are all that is told.
 
         Raises:
             QontoError: If Qonto cannot be asked.
@@ -157,11 +202,14 @@ class Received:
         taken = self._desk.journal.written(STREAM)
         whole = self._whole(len(wanted))
         for item, seen in wanted:
-            for row in self._named(seen.name) if whole is None else whole.get(seen.name, ()):
-                if row.get("id") not in taken and self._is_same(row, seen):
-                    taken.add(str(row["id"]))
-                    yield item, row
-                    break
+            rows = self._named(seen.name) if whole is None else whole.get(seen.name, ())
+            judged = [
+                (row, same) for row in rows
+                if row.get("id") not in taken and (same := self._is_same(row, seen)) is not False
+            ]  # fmt: skip
+            for row, same in sorted(judged, key=lambda each: each[1] is None)[:1]:
+                taken.add(str(row["id"]))
+                yield item, row, bool(same)
 
     def _whole(self, rows: int) -> dict[str, list[Row]] | None:
         """Return all invoices by file name, if that is cheaper than to ask for each name."""
@@ -175,15 +223,35 @@ class Received:
             named.setdefault(str(row.get("file_name")), []).append(row)
         return named
 
-    def _is_same(self, row: Row, seen: Seen) -> bool:
-        """Return whether an invoice was made of the very same file."""
+    def _is_same(self, row: Row, seen: Seen) -> bool | None:
+        """Return whether an invoice was made of the very same file; None if that is not told."""
         told = self._file(row)
-        if not told or str(told.get("file_size", seen.size)) != str(seen.size):
+        if told and str(told.get("file_size") or seen.size) != str(seen.size):
             return False
-        url = told.get("url")
+        url = told.get("url") if told else None
         if not isinstance(url, str):
-            return True  # name and size are all that can be known
+            return None
         try:
             return sha256(self._desk.files.read(url).data).hexdigest() == seen.digest
         except UnusableFileError:
-            return True
+            return None
+
+
+def _is_new(row: Row, earliest: str) -> bool:
+    """Return whether an invoice may have been made since an instant."""
+    created = row.get("created_at")
+    return not isinstance(created, str) or uniform(created) >= earliest
+
+
+def _by_name(
+    created: list[Row], attachments: Sequence[str], names: Mapping[str, str]
+) -> dict[str, Row]:
+    """Return invoices by the attachments that have their names."""
+    found: dict[str, Row] = {}
+    for name in dict.fromkeys(names[each] for each in attachments):
+        same = [each for each in attachments if names[each] == name]
+        twins = [row for row in created if row.get("file_name") == name]
+        if len(same) == len(twins):
+            # Equal names are equal in number: which is which cannot be told, nor matters.
+            found |= zip(same, twins, strict=True)
+    return found

@@ -84,7 +84,10 @@ class Resolving:
                 looked_at = self._desk.clock()
                 left = self._look(left)
         self._desk.lost.update(
-            entry.key for entry in left if entry.last_attempt_at + self._wait <= looked_at
+            entry.key
+            for entry in left
+            if entry.last_attempt_at + self._wait <= looked_at
+            and entry.key not in self._desk.unclear
         )
         return left
 

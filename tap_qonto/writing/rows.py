@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _PLAIN_AMOUNT = re.compile(r"\d+(\.\d+)?")
+_DECIMALS = 2
+"""Of an amount in euros."""
 _LARGEST = Decimal(10) ** 12
 """EUR that no transfer reaches; what is larger is a mistake in units."""
 
@@ -160,7 +162,7 @@ class Cells:
                 self.refuse(f"has an {name} that is no plain number with a dot, such as 1234.50")
             # Written out, a third decimal may be a thousand: 1.000 is one thing in Paris and
             # another one in London.
-            if len(value.partition(".")[2]) > 2:  # noqa: PLR2004 - cents
+            if len(value.partition(".")[2]) > _DECIMALS:
                 self.refuse(f"has an {name} of more than two decimals")
         elif isinstance(value, bool) or not isinstance(value, int | Decimal):
             self.refuse(f"has an {name} that is no number")

@@ -17,6 +17,8 @@ from tap_qonto.writing.clients import Clients
 from tap_qonto.writing.lookups import read_organization
 from tap_qonto.writing.papers import Papers
 from tap_qonto.writing.plan import (
+    MISFIT,
+    MISSING,
     SETTLED,
     WITHIN_LIMITS,
     Limits,
@@ -155,7 +157,9 @@ class _Run:
         self._writers: dict[str, Writer] = {
             CLIENTS: clients,
             CLIENT_INVOICES: ClientInvoices(desk, clients, papers, inbox.rows(CLIENT_INVOICES)),
-            SUPPLIER_INVOICES: SupplierInvoices(desk, concurrency=world.concurrency),
+            SUPPLIER_INVOICES: SupplierInvoices(
+                desk, inbox.rows(SUPPLIER_INVOICES), concurrency=world.concurrency
+            ),
             TRANSFERS: self._transfers,
         }
         self._resolving = Resolving(
@@ -229,9 +233,13 @@ class _Run:
         spent = f", {money(total)} EUR" if plan.account else ""
         _logger.info("Sent %d of %s%s", len(sent), counted(len(plan.items), "row"), spent)
         settled = all(item.status in SETTLED for item in plan.items) and not gone
-        if settled:
+        wrong = [item for item in sent if item.code == MISFIT]
+        if settled and not wrong:
             return True
         self._world.stop.check()
+        if settled:
+            msg = f"Everything is sent, but look at {_named(wrong)}. The next run goes on"
+            raise UnsettledError(msg, exit_code=1)
         raise _unsettled(plan, gone)
 
 
@@ -244,7 +252,14 @@ def _show(plan: Plan, foot: Sequence[str]) -> None:
 
 def _unsettled(plan: Plan, gone: Sequence[Entry]) -> UnsettledError:
     """Return the error that says which rows are not settled, and what to do."""
-    unknown = plan.having(Status.UNKNOWN)
+    unknown = [item for item in plan.having(Status.UNKNOWN) if item.code != MISSING]
+    missing = [item for item in plan.having(Status.UNKNOWN) if item.code == MISSING]
+    if missing and not unknown and not gone:
+        msg = (
+            f"{counted(len(missing), 'invoice')} sent, and without a stored document yet: "
+            f"{_named(missing)}. Run again: it goes on there"
+        )
+        return UnsettledError(msg, exit_code=4)
     if unknown or gone:
         names = [item.row.external_id for item in unknown] + [entry.external_id for entry in gone]
         msg = (

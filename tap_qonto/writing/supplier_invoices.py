@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tap_qonto.api.errors import UnusableFileError
-from tap_qonto.api.pages import Post
 from tap_qonto.api.redaction import printable
-from tap_qonto.writing.files import MEGABYTE, Uploads
-from tap_qonto.writing.found import unwrapped
+from tap_qonto.writing.bulk import Answer, request
+from tap_qonto.writing.files import MEGABYTE, Uploads, called
 from tap_qonto.writing.identity import Identity
 from tap_qonto.writing.journal import DONE, SENDING
 from tap_qonto.writing.plan import Item, Status
@@ -43,7 +42,12 @@ ITEMS: Final = 20
 TOGETHER: Final = 15 * MEGABYTE
 """Bytes of the documents in one request."""
 
-_PATH = "/supplier_invoices/bulk"
+_NO_SUCH = ("404", "405", "not_found")
+"""Codes that are about the request, not about what is in it."""
+
+_KEY_LIFE = 1_500.0
+"""Seconds for which Qonto surely knows an item's key again; it says half an hour."""
+
 _AHEAD = 2
 """Requests whose documents are uploaded before the first of them is sent."""
 
@@ -61,11 +65,13 @@ class SupplierInvoices:
 
     Args:
         desk: What the run works with.
+        rows: The rows of the run.
         concurrency: How many documents may be read or uploaded at once.
     """
 
-    def __init__(self, desk: Desk, *, concurrency: int) -> None:
+    def __init__(self, desk: Desk, rows: Iterable[Row] = (), *, concurrency: int) -> None:
         self._desk = desk
+        self._rows = {row.external_id: row for row in rows if isinstance(row, SupplierRow)}
         self._concurrency = concurrency
         self._seen: dict[str, Seen] = {}
         self._received = Received(desk)
@@ -95,11 +101,16 @@ class SupplierInvoices:
         ]
         # Without a journal, and for what a person has put there: the very same file is enough.
         new = [item for item in items if item.status is Status.PLANNED and item.key not in known]
-        for item, invoice in self._received.same(
+        for item, invoice, is_sure in self._received.same(
             [(item, self._seen[item.row.external_id]) for item in new]
         ):
-            item.qonto_id, item.qonto_status = invoice["id"], str(invoice.get("status") or "")
-            item.become(Status.ALREADY_SENT, "as a file of this name and content")
+            if is_sure:
+                item.qonto_id, item.qonto_status = invoice["id"], str(invoice.get("status") or "")
+                item.become(Status.ALREADY_SENT, "as a file of this name and content")
+            else:
+                item.hold = True
+                reason = "Qonto has a document of this name and does not show it; is it the same?"
+                item.become(Status.HELD, reason)
         return items
 
     def _look_at(self, row: SupplierRow) -> Seen | str:
@@ -122,12 +133,25 @@ class SupplierInvoices:
         )
         item = Item(replace(row, content=content), key, who=printable(name), when="at once")
         if lost_or_changed(item, entry, self._desk.lost):
+            if item.status is Status.UNKNOWN and key in self._desk.unclear:
+                item.reason = (
+                    "the answer was lost, and Qonto tells too little to find out. If it is not in "
+                    "the Qonto app, give the row a new external_id"
+                )
             return item
         if isinstance(seen, str):
             item.become(Status.REJECTED, seen, code="file_unusable")
         return item
 
     # Sending
+
+    def keep(self, items: Iterable[Item]) -> None:
+        """Note which documents Qonto has already."""
+        with self._desk.journal.together():
+            for item in items:
+                write = Write(self._desk, self._identity(item.row.external_id), item.row.content)
+                if write.entry.state != DONE and item.qonto_id:
+                    write.done(item.qonto_id)
 
     def send_all(self, items: Iterator[Item]) -> Iterator[tuple[Sequence[Item], Outcome]]:
         """Upload the documents and send the rows, and note what became of them.
@@ -158,7 +182,10 @@ class SupplierInvoices:
         for item in items:
             seen = self._seen.get(item.row.external_id)
             more = seen.size if seen else 0
-            if batch and (len(batch) == ITEMS or size + more > TOGETHER):
+            most = 1 if self._received.is_silent else ITEMS
+            # What is sent again goes alone, so that the answer can be about nothing else.
+            alone = item.resend or (batch and batch[-1].resend)
+            if batch and (alone or len(batch) >= most or size + more > TOGETHER):
                 yield batch
                 batch, size = [], 0
             batch.append(item)
@@ -202,25 +229,41 @@ class SupplierInvoices:
 
     def _create(self, batch: list[_Work]) -> Iterator[tuple[Sequence[Item], Outcome]]:
         """Have supplier invoices made of uploaded documents."""
-        ready: dict[str, _Work] = {}
+        requests: list[dict[str, _Work]] = []
         for work in batch:
             outcome = work.upload.result()
-            if outcome.kind is Kind.ACCEPTED:
-                ready[outcome.code] = work
-            else:
+            if outcome.kind is not Kind.ACCEPTED:
                 self._leave(work.item, Status.REJECTED, outcome)
                 yield [work.item], outcome
-        if not ready:
-            return
+                continue
+            # Should Qonto know a file again, its twins go into requests of their own.
+            free = (each for each in requests if outcome.code not in each)
+            ready = next(free, None)
+            if ready is None:
+                requests.append(ready := {})
+            ready[outcome.code] = work
+        for ready in requests:
+            yield from self._ask(ready)
+
+    def _ask(self, ready: dict[str, _Work]) -> Iterator[tuple[Sequence[Item], Outcome]]:
+        """Send one request, or one for each item if Qonto refuses the items together."""
         with self._desk.journal.together():
             for attachment, work in ready.items():
                 self._note_upload(work, attachment)
-        outcome = self._desk.poster.send(_request(ready), lambda: self._leaving(ready.values()))
+        post = request({attachment: work.item.key for attachment, work in ready.items()})
+        outcome = self._desk.poster.send(post, lambda: self._leaving(ready.values()))
         outcomes = self._read(outcome, ready)
+        is_together = len(ready) > 1 and outcome.kind is Kind.REFUSED
         with self._desk.journal.together():
             for attachment, work in ready.items():
                 self._note(work, outcomes[attachment])
-        yield [work.item for work in ready.values()], outcome
+        if not is_together or outcome.code in _NO_SUCH:
+            yield [work.item for work in ready.values()], outcome
+            return
+        for work in ready.values():
+            work.item.become(Status.PLANNED)
+        for attachment, work in ready.items():
+            yield from self._ask({attachment: work})
 
     def _note_upload(self, work: _Work, attachment: str) -> None:
         upload = Write(
@@ -239,19 +282,18 @@ class SupplierInvoices:
         """Return what became of each item, by its attachment's ID."""
         if outcome.kind is not Kind.ACCEPTED:
             return dict.fromkeys(ready, outcome)
-        body = outcome.body if isinstance(outcome.body, dict) else {}
-        data = body.get("data")
-        body = data if isinstance(data, dict) else body
-        created = [
-            row for each in _rows(body.get("supplier_invoices"))
-            if (row := unwrapped(each, "supplier_invoice"))
-        ]  # fmt: skip
-        names = {attachment: self._name(work.item) for attachment, work in ready.items()}
-        invoices = self._received.matched(created, names)
-        errors = list(_errors(body.get("errors")))
+        answer = Answer.of(outcome.body)
+        keys = {attachment: work.item.key for attachment, work in ready.items()}
+        errors = answer.errors_of(keys)
+        told = {row.get("attachment_id") for row in answer.created}
+        names = {
+            attachment: self._name(work.item) for attachment, work in ready.items()
+            if attachment in told or not errors[attachment]
+        }  # fmt: skip
+        invoices = self._received.matched(answer.created, names)
         return {
-            attachment: _outcome(invoices.get(attachment), _error_of(errors, work.item.key))
-            for attachment, work in ready.items()
+            attachment: answer.outcome(invoices.get(attachment), errors[attachment])
+            for attachment in ready
         }
 
     def _name(self, item: Item) -> str:
@@ -295,56 +337,15 @@ class SupplierInvoices:
         found = {}
         for entry in entries:
             upload = self._attachment(entry.external_id)
+            row = self._rows.get(entry.external_id)
             invoice = upload and self._received.find(
-                upload.qonto_id, since=since, sent=instant(entry.first_attempt_at)
-            )
+                upload.qonto_id, called(row.file, row.file_name) if row else "",
+                since=since, sent=instant(entry.first_attempt_at),
+            )  # fmt: skip
             if invoice:
                 found[entry.key] = Found(invoice["id"], str(invoice.get("status") or ""))
+            elif upload and upload.qonto_id in self._received.untold and (
+                self._desk.clock() > entry.first_attempt_at + _KEY_LIFE
+            ):  # fmt: skip
+                self._desk.unclear.add(entry.key)
         return found
-
-
-def _request(ready: Mapping[str, _Work]) -> Post:
-    """Return the request for items; the parts of one stand together, the key first."""
-    boundary = "tap-qonto-supplier-invoices"
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="supplier_invoices[][{name}]"'
-        f"\r\n\r\n{value}\r\n"
-        for attachment, work in ready.items()
-        for name, value in (("idempotency_key", work.item.key), ("attachment_id", attachment))
-    ]
-    body = f"{''.join(parts)}--{boundary}--\r\n".encode()
-    return Post(_PATH, body, content_type=f"multipart/form-data; boundary={boundary}")
-
-
-def _rows(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _errors(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield all errors of an answer, however they are nested."""
-    for error in [value] if isinstance(value, dict) else _rows(value):
-        if isinstance(error, dict):
-            yield error
-            yield from _errors(error.get("errors"))
-
-
-def _error_of(errors: Iterable[dict[str, Any]], key: str) -> dict[str, Any] | None:
-    """Return the error that is about an item."""
-    for error in errors:
-        source = error.get("source")
-        pointer = source.get("pointer") if isinstance(source, dict) else source
-        if isinstance(pointer, str) and key in pointer.lower().split("/"):
-            return error
-    return None
-
-
-def _outcome(invoice: dict[str, Any] | None, error: dict[str, Any] | None) -> Outcome:
-    """Return what became of an item; what the answer says twice or not at all is unknown."""
-    if invoice and not error:
-        return Outcome(Kind.ACCEPTED, code=printable(invoice.get("status")), body=invoice)
-    if error and not invoice:
-        code = printable(error.get("code") or "invalid")
-        detail = printable(error.get("detail") or "")
-        reason = f"Qonto did not take the document ({code})"
-        return Outcome(Kind.REFUSED, f"{reason}: {detail}" if detail else reason, code)
-    return Outcome(Kind.UNKNOWN, f"POST {_PATH} was answered without this item", "not_answered")

@@ -36,6 +36,7 @@ class Desk:
         clock: Returns seconds since the epoch.
         lost: Keys of writes that were looked for in vain once Qonto could no longer be working
             on them: the same request may be sent again.
+        unclear: Keys of writes of which Qonto tells too little to know whether they were made.
     """
 
     client: Questions
@@ -45,6 +46,7 @@ class Desk:
     organization: Organization
     clock: Callable[[], float]
     lost: set[str] = field(default_factory=set)
+    unclear: set[str] = field(default_factory=set)
 
     def now(self) -> str:
         """Return the present, uniform."""
@@ -65,6 +67,9 @@ class Writer(Protocol):
 
     def plan(self, rows: Sequence[Row]) -> list[Item]:
         """Find out what would happen to each row; nothing is written."""
+
+    def keep(self, items: Iterable[Item]) -> None:
+        """Note what the plan found at Qonto, now that it is approved; nothing is sent."""
 
     def send_all(self, items: Iterator[Item]) -> Iterator[tuple[Sequence[Item], Outcome]]:
         """Send rows, and note what became of them.

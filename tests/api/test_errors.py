@@ -18,10 +18,11 @@ import time
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from click.testing import CliRunner
+from typing_extensions import override
 
 from tap_qonto.api.answers import Reply
 from tap_qonto.api.client import Client
@@ -29,6 +30,7 @@ from tap_qonto.api.pages import Query
 from tap_qonto.api.transport import Transport
 from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.machine import Machine
+from tap_qonto.streams.organization import Teams
 from tap_qonto.tap import TapQonto
 from tests.kit import faults
 from tests.kit.answers import alter
@@ -44,6 +46,7 @@ from tests.kit.runner import (
     parsed,
     run,
     start_process,
+    tap_with,
 )
 
 if TYPE_CHECKING:
@@ -748,8 +751,15 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("options", [(), ("--discover",), ("--about", "--format=json")])
+@pytest.mark.parametrize("unbuffered", ["", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        pytest.param(("--discover",), marks=pytest.mark.slow),
+        ("--about", "--format=json"),
+    ],
+)
 def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:
     arguments = [str(COMMAND), "--config", '{"environment": "demo"}', *options]
     with Path("/dev/full").open("wb") as full:
@@ -770,15 +780,14 @@ def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:
     assert "Exception ignored" not in log
 
 
-def test_a_bug_costs_its_stream_and_a_sentence_that_tells_where(
-    small: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise KeyError(SECRETIVE["name"])
+def test_a_bug_costs_its_stream_and_a_sentence_that_tells_where(small: Company) -> None:
+    class Broken(Teams):
+        @override
+        def rows(self, context: object) -> NoReturn:
+            raise KeyError(SECRETIVE["name"])
 
-    monkeypatch.setattr("tap_qonto.streams.organization.Teams.rows", broken)
     api = Api(small, authorization=KEY)
-    outcome = run(api=api, select=["sepa_transfers", "teams", "cards"])
+    outcome = run(api=api, select=["sepa_transfers", "teams", "cards"], tap=tap_with(Broken))
     assert outcome.exit_code == 1
     (sentence,) = errors(outcome)
     assert outcome.records["cards"], "a stream that is read after it"
@@ -902,6 +911,7 @@ def test_a_catalog_that_cannot_be_used_is_refused_in_one_sentence(
     assert not outcome.messages
 
 
+@pytest.mark.slow
 def test_a_catalog_of_an_older_version_is_used_as_it_is(small: Company) -> None:
     catalog = catalog_of(["sepa_transfers", "labels"])
     catalog["streams"] = [

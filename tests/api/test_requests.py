@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.rate import RateLimit, shared_file
-from tap_qonto.demo import Api, Company
+from tap_qonto.demo import Api, Company, DemoServer, OAuth
 from tests.kit import faults
 from tests.kit.runner import run
 
@@ -38,6 +38,26 @@ class Overlap:
         time.sleep(self._seconds)
         with self._lock:
             self._now -= 1
+
+
+def test_a_user_of_several_companies_names_the_one_that_is_read(
+    company: Company, tmp_path: Path
+) -> None:
+    oauth = OAuth(client_id="app", client_secret="secret", refresh_token="seed")
+    with DemoServer(Api(company, oauth=oauth, organization_required=True)) as server:
+        settings = {
+            "api_url": server.api_url,
+            "token_url": server.token_url,
+            "token_store": str(tmp_path / "tokens.json"),
+            "client_id": "app",
+            "client_secret": "secret",
+            "refresh_token": "seed",
+        }
+        named = {"organization_id": company.organization_id}
+        refused, done = (run(settings | more, select=["labels"]) for more in ({}, named))
+    assert not refused.records
+    assert done.exit_code == 0, done.log
+    assert done.records["labels"]
 
 
 def test_a_concurrency_of_one_means_one_request_at_a_time() -> None:

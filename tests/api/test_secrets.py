@@ -13,18 +13,20 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from click.testing import CliRunner
+from typing_extensions import override
 
 from tap_qonto.api.redaction import Redaction
 from tap_qonto.demo import Api, Company, DemoServer, OAuth, Response
 from tap_qonto.settings import problems
+from tap_qonto.streams.organization import Labels
 from tap_qonto.tap import TapQonto
 from tests.kit import faults
 from tests.kit.faults import Faults, answer
-from tests.kit.runner import PATIENCE, catalog_of, log_of, run, run_process, start_process
+from tests.kit.runner import PATIENCE, catalog_of, log_of, run, run_process, start_process, tap_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,6 +126,7 @@ def test_a_run_with_an_api_key_shows_no_secret(world: Company, tmp_path: Path) -
     assert_clean(written(outcome))
 
 
+@pytest.mark.slow
 def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> None:
     oauth = Planting(client_secret=CLIENT_SECRET, refresh_token=REFRESH_TOKEN)
     with DemoServer(Api(world, oauth=oauth)) as server:
@@ -140,6 +143,7 @@ def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> Non
     assert_clean(written(outcome))
 
 
+@pytest.mark.slow
 def test_a_run_with_settings_from_the_environment_shows_no_secret(world: Company) -> None:
     oauth = Planting(client_secret=CLIENT_SECRET)
     oauth.issue(ACCESS_TOKEN)
@@ -241,15 +245,17 @@ def test_a_refused_refresh_shows_no_token(world: Company, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("error", [KeyError, OSError, ValueError, RuntimeError])
 def test_an_exception_that_quotes_a_secret_is_logged_without_it_even_at_debug(
-    world: Company, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+    world: Company, error: type[Exception]
 ) -> None:
-    def broken(*_: object) -> None:
-        msg = f"cannot send {{'Authorization': '{LOGIN}:{SECRET_KEY}'}} to /?{SIGNED}=abc"
-        raise error(SECRET_KEY) from ValueError(msg)
+    class Broken(Labels):
+        @override
+        def rows(self, context: object) -> NoReturn:
+            msg = f"cannot send {{'Authorization': '{LOGIN}:{SECRET_KEY}'}} to /?{SIGNED}=abc"
+            raise error(SECRET_KEY) from ValueError(msg)
 
-    monkeypatch.setattr("tap_qonto.streams.organization.Labels.rows", broken)
+    tap = tap_with(Broken)
     with DemoServer(key_api(world)) as server:
-        outcome = run(key_settings(server), select=["labels"], log_level=logging.DEBUG)
+        outcome = run(key_settings(server), select=["labels"], log_level=logging.DEBUG, tap=tap)
     assert outcome.exit_code == 1
     assert "Traceback" in outcome.log
     assert_clean(written(outcome))

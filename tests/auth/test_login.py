@@ -62,7 +62,7 @@ class Person:
     def log_in(self, *arguments: str) -> int:
         """Run the command, keep what it prints, return its exit code."""
         urls = ("--token-url", self.server.url, "--authorize-url", self.server.authorize_url)
-        code = login.main([*urls, "--port", "0", *arguments])
+        code = login.main([*urls, "--port", "0", *arguments], clock=self.clock)
         out, err = self.read()
         self.said = out + err
         assert MARK not in self.said
@@ -98,7 +98,6 @@ def person(
         somebody = Person(server, store)
         somebody.read = capsys.readouterr
         monkeypatch.setattr("webbrowser.open", somebody.browse)
-        monkeypatch.setattr("tap_qonto.auth.login.time.time", somebody.clock)
         yield somebody
     assert MARK not in caplog.text
 

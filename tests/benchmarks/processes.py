@@ -127,6 +127,7 @@ def row_bytes(url: str) -> int:
     params = {
         "bank_account_id": organization["organization"]["bank_accounts"][0]["id"],
         "includes[]": ["vat_details", "labels", "attachments"],
+        "sort_by": "updated_at:asc",
         "per_page": 100,
     }
     page = requests.get(f"{url}/transactions", params, headers=headers, timeout=60)

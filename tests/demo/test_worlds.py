@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+CHANGED = ("sort_by", "updated_at:asc")
+"""The one order in which transactions are asked for."""
 
 
 class Visitor:
@@ -83,8 +85,7 @@ def loses_rows_by_page_number(visitor: Visitor) -> bool:
 def loses_transactions(visitor: Visitor) -> bool:
     rows = list(visitor.company.rows("transactions", **dict([visitor.account])))
     before = {row["id"]: row["updated_at"] for row in rows if row["status"] == "completed"}
-    sort = ("sort_by", "updated_at:asc")
-    read = set(ids(visitor.read("/transactions", "transactions", visitor.account, sort)))
+    read = set(ids(visitor.read("/transactions", "transactions", visitor.account, CHANGED)))
     kept = {
         row["id"]
         for row in visitor.company.rows("transactions")
@@ -112,7 +113,7 @@ def is_behind(visitor: Visitor) -> bool:
 
 
 def reversed_status(visitor: Visitor) -> tuple[int, int]:
-    answer = visitor.send("/transactions", visitor.account, ("status[]", "reversed"))
+    answer = visitor.send("/transactions", visitor.account, CHANGED, ("status[]", "reversed"))
     assert isinstance(answer.body, bytes)
     rows = msgspec.json.decode(answer.body).get("transactions", ())
     return answer.status, len(rows)
@@ -138,7 +139,7 @@ def unreadable(visitor: Visitor) -> bool:
 def hidden(visitor: Visitor) -> bool:
     listed = ids(visitor.ask("/bank_accounts")["bank_accounts"])
     account = visitor.company.accounts[1].id
-    query = (("bank_account_id", account), ("per_page", "1"))
+    query = (("bank_account_id", account), CHANGED, ("per_page", "1"))
     return account not in listed and bool(visitor.ask("/transactions", *query)["transactions"])
 
 
@@ -149,7 +150,7 @@ def oldest(visitor: Visitor, collection: str) -> str:
 
 def honours_one_status(visitor: Visitor) -> bool:
     def count(*statuses: str) -> int:
-        query = [visitor.account, *(("status[]", status) for status in statuses)]
+        query = [visitor.account, CHANGED, *(("status[]", status) for status in statuses)]
         return int(visitor.ask("/transactions", *query)["meta"]["total_count"])
 
     return count("completed", "declined") == count("completed") and count("declined") > 0

@@ -55,6 +55,7 @@ def bucket() -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_a_bucket_keeps_documents_as_a_folder_does(
     papers: Papers, bucket: str, on_machine: Callable[..., None]
 ) -> None:
@@ -91,9 +92,9 @@ def test_a_bucket_keeps_documents_as_a_folder_does(
     assert not list(Path(tempfile.gettempdir()).glob(f"tap-qonto-*/{'?' * 16}"))
 
 
+@pytest.mark.usefixtures("bucket")
 def test_a_bucket_that_refuses_ends_the_run_with_one_sentence_that_names_it(
     papers: Papers,
-    bucket: str,  # noqa: ARG001 - the store must listen
 ) -> None:
     papers.receipts(1)
     papers.invoice(papers.document("b"))

@@ -181,6 +181,7 @@ def test_a_failure_while_catching_up_is_a_debt_like_any_other(
     assert [row["id"] for row in paid.records["transaction_attachments"]] == ["a2"]
 
 
+@pytest.mark.slow
 def test_a_list_that_breaks_while_catching_up_is_gone_on_with_from_there(
     papers: Papers, tmp_path: Path
 ) -> None:
@@ -213,6 +214,7 @@ def test_a_list_that_breaks_while_catching_up_is_gone_on_with_from_there(
     assert "catching_up" not in kept(done)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_catching_up_is_gone_on_with(
     papers: Papers, tmp_path: Path
 ) -> None:

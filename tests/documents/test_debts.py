@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kit.answers import refuse
 from tests.kit.faults import Faults, answer
 from tests.kit.papers import (
     INVOICES,
@@ -175,6 +176,7 @@ def test_documents_of_lists_that_are_read_whole_need_no_place_in_the_state(
                     "quote_attachments") == ["stored"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_debt_of_a_run_that_is_killed_is_in_every_state_that_has_passed_its_row(
     papers: Papers, tmp_path: Path
 ) -> None:
@@ -196,6 +198,7 @@ def test_the_debt_of_a_run_that_is_killed_is_in_every_state_that_has_passed_its_
         ]
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_debts_are_the_failure_of_the_stream(
     papers: Papers, tmp_path: Path
 ) -> None:
@@ -224,6 +227,17 @@ def test_patience_ends_where_nothing_can_be_had(papers: Papers, tmp_path: Path) 
     requests = sum(request.path.startswith("/files/") for request in done.requests)
     assert statuses(done) == ["failed"] * 100
     # Eight threads may each be trying hard when the first eight give up.
+    assert 100 <= requests <= 16 * 6 + 24 * 2 + 84
+
+
+def test_patience_ends_where_nothing_is_stored_either(papers: Papers) -> None:
+    for number in range(100):
+        papers.invoice(papers.document(f"a{number}"))
+    for number in range(100):
+        refuse(papers.api, f"/attachments/a{number}", 503, "unavailable", "Not now")
+    done = papers.run(*INVOICES)
+    requests = sum("/attachments/" in request.path for request in done.requests)
+    assert statuses(done, INVOICES[1]) == ["failed"] * 100
     assert 100 <= requests <= 16 * 6 + 24 * 2 + 84
 
 

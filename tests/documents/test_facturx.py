@@ -125,6 +125,7 @@ def test_what_cannot_be_read_is_said(document: bytes, reason: str) -> None:
         read(document)
 
 
+@pytest.mark.slow
 def test_a_file_that_unpacks_to_gigabytes_takes_little_memory() -> None:
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(bytes(10_000_000)) for _ in range(50)) + packer.flush()

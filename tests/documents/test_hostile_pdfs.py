@@ -15,6 +15,7 @@ from tap_qonto.demo import DemoServer
 from tap_qonto.demo.worlds.hostile import HOSTILE, many_entries_to_one_place, predicted
 from tap_qonto.documents.facturx import Invoice
 from tap_qonto.documents.reader import InvoiceReader
+from tests.kit.cases import thorough
 from tests.kit.papers import INVOICES, Papers, files_in, pause, statuses
 from tests.kit.pdfs import pdf
 from tests.kit.runner import catalog_of, config_for, start_process
@@ -84,7 +85,7 @@ def test_the_largest_ones_are_ended_and_the_next_one_is_read(tmp_path: Path) -> 
         assert reader.read(tmp_path / "good.pdf") == Invoice("MINIMUM", XML)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", thorough({name: name for name in HOSTILE}, *list(HOSTILE)[:3]))
 def test_no_pdf_takes_more_than_it_may(reader: InvoiceReader, tmp_path: Path, name: str) -> None:
     path = tmp_path / "bad.pdf"
     path.write_bytes(HOSTILE[name]())
@@ -145,7 +146,13 @@ def test_a_hostile_invoice_is_stored_and_the_log_says_why_it_was_not_read(
     assert not children(os.getpid())
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "signum",
+    [
+        signal.SIGKILL,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGTERM, signal.SIGINT)),
+    ],
+)
 def test_however_the_run_ends_no_process_stays(papers: Papers, tmp_path: Path, signum: int) -> None:
     for number in range(3):
         papers.invoice(papers.document(f"a{number}", many_entries_to_one_place()))

@@ -116,7 +116,7 @@ PLACES = {
 def test_a_place_that_cannot_be_used_ends_the_run_before_its_first_request(
     papers: Papers, tmp_path: Path, place: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "gcsfs", None)  # it may be there on this machine
+    monkeypatch.setitem(sys.modules, "gcsfs", None)  # as where it is not installed
     (tmp_path / "file").write_text("a file where a folder should be")
     papers.receipts(1)
     papers.invoice(papers.document("b"))

@@ -20,15 +20,18 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from typing_extensions import override
 
 from tap_qonto.demo import DemoServer
-from tap_qonto.singer.sdk_plugin import ConfigInput
+from tap_qonto.singer.sdk import ConfigInput
+from tap_qonto.streams import STREAMS
 from tap_qonto.tap import TapQonto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tap_qonto.demo import Api, Request
+    from tap_qonto.streams.base import QontoStream
 
 Row = dict[str, Any]
 
@@ -181,6 +184,7 @@ def run(
     api: Api | None = None,
     latency: float = 0.0,
     log_level: int = logging.INFO,
+    tap: type[TapQonto] = TapQonto,
 ) -> Run:
     """Run the tap in this process, as its command does, errors and exit code included.
 
@@ -193,6 +197,7 @@ def run(
         api: An application to serve over HTTP while the run lasts.
         latency: Seconds that this server waits before each answer.
         log_level: Level from which the log is kept.
+        tap: The tap, or one that differs from it.
     """
     if select is not None:
         assert catalog is None, "a catalog says itself what is selected"
@@ -209,7 +214,7 @@ def run(
         seen = stack.enter_context(captured(log_level))
         threads = set(threading.enumerate())
         try:
-            TapQonto.invoke(
+            tap.invoke(
                 config=ConfigInput(config=settings),
                 state=None if state is None else io.StringIO(json.dumps(state)),
                 catalog=None if catalog is None else io.StringIO(json.dumps(catalog)),
@@ -223,6 +228,18 @@ def run(
                 assert not thread.is_alive(), f"the run left the thread {thread.name} behind"
         requests = list(server.requests) if server else []
     return Run(exit_code, parsed(seen.output.getvalue()), seen.log.getvalue(), requests)
+
+
+def tap_with(*classes: type[QontoStream]) -> type[TapQonto]:
+    """Return a tap that has these streams in place of those that they are derived from."""
+    others = {stream.__base__: stream for stream in classes}
+
+    class TapWith(TapQonto):
+        @override
+        def discover_streams(self) -> list[QontoStream]:
+            return [others.get(each, each)(self, self.reading) for each in STREAMS]
+
+    return TapWith
 
 
 @dataclass

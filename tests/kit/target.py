@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_qonto.machine import Machine
-from tap_qonto.singer.sdk_plugin import ConfigInput
+from tap_qonto.singer.sdk import ConfigInput
 from tap_qonto.target import TargetQonto
 from tests.kit.runner import captured
 

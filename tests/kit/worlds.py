@@ -193,7 +193,7 @@ class Eagerly:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(work())
-                except Exception as error:  # noqa: BLE001 - a future keeps any error
+                except Exception as error:
                     future.set_exception(error)
 
     def wait(self, under_way: Collection[Future[Any]]) -> None:

@@ -351,6 +351,10 @@ def test_the_version_is_written_in_one_place_and_has_a_changelog_entry() -> None
     assert f"## [{tap_qonto.__version__}]" in read("CHANGELOG.md")
 
 
+def test_the_dbt_package_has_the_version_of_the_tap() -> None:
+    assert yaml.safe_load(read("transform/dbt_project.yml"))["version"] == tap_qonto.__version__
+
+
 def test_the_workflows_test_every_python_of_the_classifiers() -> None:
     classifiers = tomllib.loads(read("pyproject.toml"))["project"]["classifiers"]
     versions = re.findall(r"Python :: (3\.\d+)", "\n".join(classifiers))

@@ -119,7 +119,9 @@ def test_discovery_needs_no_credentials_and_makes_no_call(monkeypatch: pytest.Mo
     assert len(tap.catalog_dict["streams"]) >= len(BY_DEFAULT | OTHERS)
 
 
-@pytest.mark.parametrize("config", [None, {}, {"environment": "demo"}], ids=str)
+@pytest.mark.parametrize(
+    "config", [pytest.param(None, marks=pytest.mark.slow), {}, {"environment": "demo"}], ids=str
+)
 def test_the_command_discovers_the_same_catalog_whatever_is_configured(config: Row | None) -> None:
     with start_process(config, options=["--discover"]) as process:
         assert process.stdout

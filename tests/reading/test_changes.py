@@ -165,6 +165,7 @@ def naive_loop(api_url: str, listing: str, end: str, account: str) -> list[Row]:
     return rows
 
 
+@pytest.mark.slow
 def test_the_same_oracle_finds_the_rows_that_a_loop_over_page_numbers_loses(clock: Clock) -> None:
     gone = 0
     for seed in range(3):

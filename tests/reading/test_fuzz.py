@@ -8,7 +8,7 @@ import re
 from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_qonto.api.errors import RowError
-from tap_qonto.demo import Api, Company, Response
+from tap_qonto.connection import Connection
+from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, Response
 from tap_qonto.machine import Machine
 from tap_qonto.streams import STREAMS
 from tap_qonto.streams.documents import DocumentStream
 from tap_qonto.tap import TapQonto
 from tests.kit.answers import unhooked
+from tests.kit.cases import thorough
 from tests.kit.runner import catalog_of, run
 
 if TYPE_CHECKING:
@@ -147,7 +149,14 @@ DECODER = msgspec.json.Decoder(float_hook=Decimal)
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-@pytest.mark.parametrize("name", COLLECTIONS)
+@pytest.mark.parametrize(
+    "name",
+    thorough(
+        {name: name for name in COLLECTIONS},
+        *("organization", "transactions", "beneficiaries", "cards", "statements"),
+        *("client_invoices", "supplier_invoices", "memberships"),
+    ),
+)
 def test_any_row_fits_its_schema_or_is_refused_in_a_sentence(
     world: Company, tap: TapQonto, name: str
 ) -> None:
@@ -256,6 +265,20 @@ CHANGES = st.one_of(
 )
 
 
+def tap_of(api: Api) -> type[TapQonto]:
+    """Return a tap whose demo company is an application of ours."""
+
+    class Asking(Connection):
+        demo = (DEMO_API_URL, DemoAdapter(api))
+
+    class Tap(TapQonto):
+        @cached_property
+        def connection(self) -> Connection:
+            return Asking(self.config, self.machine, self.name)
+
+    return Tap
+
+
 @pytest.fixture(scope="module")
 def _no_waiting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -264,7 +287,13 @@ def _no_waiting() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_no_waiting")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    thorough(
+        {name: name for name in NAMES},
+        *("transactions", "client_invoice_attachments"),
+    ),
+)
 def test_any_answer_gives_rows_that_fit_or_a_sentence(world: Company, name: str) -> None:
     catalog = catalog_of([name])
     catalog["streams"] = [one for one in catalog["streams"] if one["tap_stream_id"] == name]
@@ -275,10 +304,8 @@ def test_any_answer_gives_rows_that_fit_or_a_sentence(world: Company, name: str)
         api = Api(world)
         hook = Mutations(api, first, change, every=every)
         api.before.append(hook)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tap_qonto.demo.http.api.Api", lambda _company: api)
-            settings = {"environment": "demo", "include_external_accounts": every}
-            outcome = run(settings, catalog=catalog, log_level=logging.WARNING)
+        settings = {"environment": "demo", "include_external_accounts": every}
+        outcome = run(settings, catalog=catalog, log_level=logging.WARNING, tap=tap_of(api))
         assert hook.count <= PATIENCE, "the run would never have ended"
         assert "Internal error" not in outcome.log, outcome.log
         assert "Traceback" not in outcome.log

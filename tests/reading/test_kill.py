@@ -68,7 +68,9 @@ def rows(messages: list[Row]) -> list[Row]:
     return [message["record"] for message in messages if message["type"] == "RECORD"]
 
 
-@pytest.mark.parametrize("states", [1, 2, 4])
+@pytest.mark.parametrize(
+    "states", [2, *(pytest.param(count, marks=pytest.mark.slow) for count in (1, 4))]
+)
 def test_a_killed_run_is_completed_by_the_next_one(
     world: Company, slow_server: DemoServer, states: int
 ) -> None:

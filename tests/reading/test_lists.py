@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError
@@ -29,7 +29,7 @@ def at_once(work: Callable[..., Page], *args: Any) -> Future[Page]:
     future: Future[Page] = Future()
     try:
         future.set_result(work(*args))
-    except Exception as error:  # noqa: BLE001 - a future keeps any error
+    except Exception as error:
         future.set_exception(error)
     return future
 
@@ -360,6 +360,7 @@ def test_rows_that_move_to_the_front_at_each_request_hide_no_other(pages: int) -
     assert {row["id"] for row in newest(shelf)} == existed
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(order=st.permutations(range(12)), per_page=st.integers(1, 5))
 def test_a_list_that_is_not_newest_first_is_read_to_its_end(
     order: list[int], per_page: int
@@ -401,6 +402,7 @@ print(json.dumps([count, peak() - before]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+@pytest.mark.slow
 def test_a_list_of_300_000_rows_takes_little_memory() -> None:
     told = subprocess.run(
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.instants import uniform
+from tests.kit.cases import thorough
 from tests.kit.runner import run
 from tests.kit.stranger import LISTS, Manners, Serving, Stranger, in_zone, milliseconds, mixed
 
@@ -187,21 +188,15 @@ FAILING = {
 """Manners with which some streams say that they failed."""
 
 
-LIKE_ANOTHER = {
-    "ties in any order, larger pages", "exclusive bounds, any order", "whole seconds",
-    "counts that lag while rows leave", "the old names of counts", "smaller pages, told",
-    "smaller pages, not told", "the last page beyond the end", "nothing beyond the end",
-    "the last status", "gzip", "chunked", "a date that is none", "a date of tomorrow",
-    "rows that come late, in any order",
-}  # fmt: skip
-"""Manners that seldom tell more than those beside them."""
-
-ALL = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in LIKE_ANOTHER else []) for name in MANNERS
-]
+IN_EVERY_RUN = (
+    "ties in any order", "as many digits as it takes", "exclusive bounds", "counts of rows only",
+    "no counts", "smaller pages, lied about", "404 beyond the end", "rows twice on a page",
+    "one status", "gzip, chunked", "rows that leave", "rows that come late",
+)  # fmt: skip
+"""Manners that tell most; the others are for the slow run."""
 
 
-@pytest.mark.parametrize("manner", ALL)
+@pytest.mark.parametrize("manner", thorough({name: name for name in MANNERS}, *IN_EVERY_RUN))
 def test_no_row_is_lost_whatever_a_server_does(manner: str) -> None:
     server = a_server(MANNERS[manner])
     with Serving(server) as serving:

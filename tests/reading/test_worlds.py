@@ -332,6 +332,7 @@ def test_a_status_that_qonto_refuses_is_asked_for_once_in_a_run(accounts: int, s
 
 
 @pytest.mark.parametrize("reading", ["all", "first", "last"])
+@pytest.mark.slow
 def test_500_accounts_with_nothing_new_take_few_requests_where_qonto_honours_several_statuses(
     reading: Any, clock: Clock
 ) -> None:

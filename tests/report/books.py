@@ -371,12 +371,13 @@ def asked_again(path: Path, page: str) -> dict[str, list[list[str]]]:
         }
 
 
-def main(folder: Path) -> None:
-    """Build every report into a folder, with what its statements give."""
+def main(folder: Path, *names: str) -> None:
+    """Build reports into a folder, all if none is named, with what their statements give."""
     sys.path.insert(0, str(CHECKOUT / "transform/report"))
     import report
 
-    for name, (books, options) in WORLDS.items():
+    for name in names or WORLDS:
+        books, options = WORLDS[name]
         warehouse, page = folder / f"{name}.duckdb", folder / f"{name}.html"
         write_books(warehouse, books())
         said = StringIO()
@@ -388,4 +389,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _VOID: Final = frozenset({"meta", "img", "link", "br", "input", "hr"})
 
@@ -37,13 +40,18 @@ class Element:
 
     def all(self, name: str, **attributes: str) -> list[Element]:
         """Return the elements in it that have this name and these attributes."""
-        found = []
+        wanted = {key.replace("_", "-").rstrip("-"): it for key, it in attributes.items()}
+        return [
+            element
+            for element in self.below()
+            if element.name == name and wanted.items() <= element.attributes.items()
+        ]
+
+    def below(self) -> Iterator[Element]:
+        """Yield every element in it, as the page has them."""
         for child in self.children:
-            wanted = {key.replace("_", "-").rstrip("-"): it for key, it in attributes.items()}
-            if child.name == name and wanted.items() <= child.attributes.items():
-                found.append(child)
-            found += child.all(name, **attributes)
-        return found
+            yield child
+            yield from child.below()
 
     def one(self, name: str, **attributes: str) -> Element:
         """Return the only element of that kind."""

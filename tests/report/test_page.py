@@ -19,6 +19,8 @@ from tests.report.reading import Element, read
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow  # drawing all of them takes twenty seconds
+
 SECTIONS = ["cash", "flows", "owed", "to_pay", "vat", "spending", "documents", "trust"]
 
 CHARTS = [
@@ -93,6 +95,7 @@ def test_every_number_of_a_table_is_what_its_statement_gives(
 ) -> None:
     answers = json.loads((folder / f"{world}.json").read_text(encoding="utf-8"))
     tables = pages[world].all("table")
+    language = pages[world].one("html").attributes["lang"]
     compared = 0
     for table in tables:
         assert table.parent is not None
@@ -109,7 +112,7 @@ def test_every_number_of_a_table_is_what_its_statement_gives(
         unknown = {cell.text for cell in cells if canonical(cell.attributes["data-v"]) not in known}
         assert not unknown, table.attributes["id"]
         for cell in cells:
-            shown = shown_number(cell.text, pages[world].one("html").attributes["lang"])
+            shown = shown_number(cell.text, language)
             assert canonical(cell.attributes["data-v"]) == shown
         compared += len(cells)
 
@@ -155,13 +158,9 @@ def test_each_chart_is_one_svg_with_a_title_a_description_and_its_table(
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_ids_are_given_once(world: str, pages: dict[str, Element]) -> None:
-    ids = [it.attributes["id"] for it in everything(pages[world]) if "id" in it.attributes]
+    ids = [it.attributes["id"] for it in pages[world].below() if "id" in it.attributes]
 
     assert len(ids) == len(set(ids))
-
-
-def everything(element: Element) -> list[Element]:
-    return [it for child in element.children for it in (child, *everything(child))]
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -174,7 +173,7 @@ def test_a_page_is_small_and_asks_nobody(
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
     assert not re.search(r"https?:|\*|data:|blob:", policy)
-    for element in everything(pages[world]):
+    for element in pages[world].below():
         sources = {"src", "srcset", "data", "action", "xlink:href", "poster", "background"}
         assert not sources & element.attributes.keys()
         assert element.attributes.get("href", "#").startswith("#")

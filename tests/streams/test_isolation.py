@@ -11,6 +11,7 @@ from tap_qonto.demo import Api, Company
 from tap_qonto.streams import STREAMS
 from tests.kit import faults
 from tests.kit.answers import alter, alter_rows, refuse
+from tests.kit.cases import thorough
 from tests.kit.faults import Faults, answer
 from tests.kit.runner import KEY, Run, run
 
@@ -122,7 +123,13 @@ def test_any_trouble_of_one_stream_leaves_the_others_whole_and_its_bookmark_wher
     assert healed.records["sepa_transfers"]
 
 
-@pytest.mark.parametrize(("stream", "path"), PATHS.items(), ids=PATHS.keys())
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    thorough(
+        {item[0]: item for item in PATHS.items()},
+        *("transactions", "labels"),
+    ),
+)
 def test_whichever_stream_fails_the_others_are_read(
     small: Company, whole: Run, stream: str, path: str
 ) -> None:
@@ -373,8 +380,19 @@ def test_accounts_are_left_alone_when_two_in_a_row_are_not_answered(small: Compa
 # -- what may not be read -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["Unauthorized", "Invalid token", ""])
-@pytest.mark.parametrize("stream", ["organization", "bank_accounts", "labels", "beneficiaries"])
+@pytest.mark.parametrize(
+    "text", thorough({text: text for text in ("Unauthorized", "Invalid token", "")}, "")
+)
+@pytest.mark.parametrize(
+    "stream",
+    [
+        "bank_accounts",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("organization", "labels", "beneficiaries")
+        ),
+    ],
+)
 def test_a_401_on_one_stream_is_skipped_whatever_its_text(
     small: Company, whole: Run, stream: str, text: str
 ) -> None:

@@ -78,6 +78,12 @@ def all_of_it(world: Company) -> Run:
     return long
 
 
+@pytest.fixture(scope="module")
+def usual(world: Company) -> Run:
+    """A run that selects everything, documents too."""
+    return run(api=Api(world), catalog=catalog_of())
+
+
 @pytest.mark.parametrize("stream", COLLECTIONS)
 def test_a_stream_has_as_many_rows_as_the_company_and_each_once(
     world: Company, all_of_it: Run, stream: str
@@ -167,21 +173,21 @@ def test_the_company_sends_every_column_but_the_one_for_news(all_of_it: Run, str
     assert sent <= columns - {"additional_properties"}
 
 
-def test_nothing_that_opens_a_document_or_signs_a_webhook_gets_out(world: Company) -> None:
-    done = run(api=Api(world), catalog=catalog_of())
-    text = json.dumps(done.messages, default=str) + done.log
-    assert done.records.keys() >= DOCUMENTS
+def test_nothing_that_opens_a_document_or_signs_a_webhook_gets_out(
+    world: Company, usual: Run
+) -> None:
+    text = json.dumps(usual.messages, default=str) + usual.log
+    assert usual.records.keys() >= DOCUMENTS
     assert "X-Amz-" not in text
     assert "/files/" not in text
     for hook in world.rows("webhook_subscriptions"):
         assert hook["secret"] not in text
-    assert all("secret" not in row for row in done.records["webhook_subscriptions"])
+    assert all("secret" not in row for row in usual.records["webhook_subscriptions"])
 
 
-def test_each_schema_is_sent_once_and_before_its_rows(world: Company) -> None:
-    done = run(api=Api(world), catalog=catalog_of())
+def test_each_schema_is_sent_once_and_before_its_rows(usual: Run) -> None:
     seen: set[str] = set()
-    for message in done.messages:
+    for message in usual.messages:
         if message["type"] == "SCHEMA":
             assert message["stream"] not in seen, "a SCHEMA came twice"
             seen.add(message["stream"])
@@ -476,9 +482,8 @@ def test_imported_client_invoices_are_asked_for(world: Company) -> None:
     assert set(world.imported_invoices) <= found
 
 
-def test_a_full_run_asks_for_pages_of_100_on_every_list(world: Company) -> None:
-    done = run(api=Api(world), select=COLLECTIONS)
-    for request in done.requests:
+def test_a_full_run_asks_for_pages_of_100_on_every_list(usual: Run) -> None:
+    for request in usual.requests:
         query = dict(request.query)
         if "page" in query:
             # Where transactions are only counted, rows would be read by nobody.
@@ -683,17 +688,16 @@ def test_a_signed_copy_has_its_name_type_and_size_and_no_link(api: Api, tmp_path
         assert type(copy["file_size"]) is int
 
 
-def test_every_row_says_whose_it_is(api: Api, company: Company) -> None:
-    done = run(api=api)
-    [organization] = done.records["organization"]
-    for stream, rows in done.records.items():
+def test_every_row_says_whose_it_is(usual: Run, world: Company) -> None:
+    [organization] = usual.records["organization"]
+    for stream, rows in usual.records.items():
         assert {row["organization_id"] for row in rows} == {organization["id"]}, stream
-    assert company.total("organization") == 1
-    assert sum(request.path == "/v2/organization" for request in done.requests) == 1
+    assert world.total("organization") == 1
+    assert sum(request.path == "/v2/organization" for request in usual.requests) == 1
 
 
-def test_a_table_begins_with_its_key_and_its_integers_have_64_bits(api: Api) -> None:
-    for stream, [message] in run(api=api).schemas.items():
+def test_a_table_begins_with_its_key_and_its_integers_have_64_bits(usual: Run) -> None:
+    for stream, [message] in usual.schemas.items():
         columns = message["schema"]["properties"]
         keys = message["key_properties"]
         assert list(columns)[: len(keys)] == keys, stream

@@ -79,8 +79,8 @@ def built(loaded: DuckDB, dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def loaded_postgres() -> Iterator[Postgres]:
-    """The demo company in a PostgreSQL database of its own, as loaded."""
+def postgres_admin() -> Postgres:
+    """The database of a PostgreSQL server in which others are made."""
     url = os.environ.get("TEST_POSTGRES_URL")
     if not url:
         if os.environ.get("CI"):
@@ -93,7 +93,23 @@ def loaded_postgres() -> Iterator[Postgres]:
         "user": str(parts.username),
         "password": str(parts.password or "unused"),
     }
-    admin = Postgres(server, str(parts.database))
+    return Postgres(server, str(parts.database))
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres_admin: Postgres) -> Iterator[Postgres]:
+    """A PostgreSQL database with nothing in it, until the first test loads something."""
+    name = "qonto_transform_empty"
+    postgres_admin.run(f"drop database if exists {name}")
+    postgres_admin.run(f"create database {name}")
+    yield Postgres(postgres_admin.server, name)
+    postgres_admin.run(f"drop database {name}")
+
+
+@pytest.fixture(scope="session")
+def loaded_postgres(postgres_admin: Postgres) -> Iterator[Postgres]:
+    """The demo company in a PostgreSQL database of its own, as loaded."""
+    admin, server = postgres_admin, postgres_admin.server
     admin.run("drop database if exists qonto_transform_loaded")
     admin.run("create database qonto_transform_loaded")
     warehouse = Postgres(server, "qonto_transform_loaded")

@@ -36,9 +36,16 @@ def requirements_of(utility: str) -> list[str]:
     return str(found["pip_url"]).split()
 
 
-def environment(cache: Path, requirements: Sequence[str]) -> Path:
-    """Return the Python of an environment with these, made once and kept in `cache`."""
-    name = blake2b(" ".join([sys.version, *requirements]).encode(), digest_size=8).hexdigest()
+def environment(cache: Path, requirements: Sequence[str], without: str | None = None) -> Path:
+    """Return the Python of an environment with these, made once and kept in `cache`.
+
+    Args:
+        cache: Folder of environments.
+        requirements: What is installed.
+        without: A package that is left out although another one wants it.
+    """
+    words = [sys.version, *requirements, without or ""]
+    name = blake2b(" ".join(words).encode(), digest_size=8).hexdigest()
     folder = cache / name
     python = folder / "bin/python"
     with FileLock(cache / f"{name}.lock"):
@@ -47,8 +54,12 @@ def environment(cache: Path, requirements: Sequence[str]) -> Path:
             subprocess.run(
                 [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True
             )
+            excluded = cache / f"{name}.excluded"
+            excluded.write_text(without or "", "utf-8")
             subprocess.run(
-                [uv, "pip", "install", "--quiet", "--python", python, *requirements], check=True
+                [uv, "pip", "install", "--quiet", "--python", python, *requirements],
+                env={**os.environ, **({"UV_EXCLUDE": str(excluded)} if without else {})},
+                check=True,
             )
             (folder / "complete").touch()
     return python

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.transform.runs import Dbt, Outcome
-    from tests.transform.warehouses import DuckDB, Rows
+    from tests.transform.warehouses import DuckDB, Rows, Warehouse
 
 pytestmark = pytest.mark.slow
 
@@ -145,14 +145,14 @@ DAMAGES = {
 }
 
 
-def rebuilt(dbt: Dbt, warehouse: DuckDB, *options: str) -> Outcome:
+def rebuilt(dbt: Dbt, warehouse: Warehouse, *options: str, as_of: str = "latest") -> Outcome:
     """Build again what balances rest on, with every test that asks about it."""
     return dbt.run(
         *("build", "--select", "+qonto__balance_gaps", "qonto__daily_balances", "qonto__cash_flow"),
         *("--indirect-selection", "cautious"),
         *("--exclude", "test_type:unit", "test_name:has_key", "test_name:accepted_values"),
         *options,
-        env=warehouse.env,
+        env={**warehouse.env, "QONTO_AS_OF": as_of},
     )
 
 

@@ -57,11 +57,17 @@ def only_keys_are_left(warehouse: Warehouse) -> None:
         warehouse.write(f"alter table qonto.keys rename to {stream}")
 
 
+def every_row_is_gone(warehouse: Warehouse) -> None:
+    for stream in STREAMS:
+        warehouse.write(f"delete from qonto.{stream}")
+
+
 LOSSES = {
     "two streams and two columns": some_are_gone,
     "the accounts": accounts_are_gone,
     "every stream": all_streams_are_gone,
     "every column but the keys": only_keys_are_left,
+    "every row": every_row_is_gone,
 }
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.manual import blocks
+from tests.transform.firm import TABLES, TODAY
+from tests.transform.loaders import DUCKDB as LOADERS
 from tests.transform.runs import MARTS, PROJECT, Dbt, environment
+from tests.transform.warehouses import DuckDB, rows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.transform.warehouses import DuckDB
 
 pytestmark = pytest.mark.slow
 
@@ -34,16 +36,10 @@ vars:
   qonto_schema: bank
   qonto_as_of: "2026-10-31"
 """
-PACKAGES = """
-packages:
-  - git: "file://{repository}"
-    subdirectory: transform
-    revision: v1.0.0
-"""
 
 
 def committed(folder: Path) -> Path:
-    """Return a repository that has the package where this one has it, with a tag."""
+    """Return a repository that has the package where this one has it."""
     shutil.copytree(
         PROJECT,
         folder / "transform",
@@ -54,7 +50,6 @@ def committed(folder: Path) -> Path:
         ("init", "--quiet"),
         ("add", "--all"),
         (*author, "commit", "--quiet", "--message", "Package"),
-        ("tag", "v1.0.0"),
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
@@ -74,14 +69,14 @@ def test_another_project_takes_the_tables_by_git(loaded: DuckDB, dbt: Dbt, tmp_p
     project.mkdir()
     (project / "dbt_project.yml").write_text(PROJECT_FILE, "utf-8")
     (project / "profiles.yml").write_text(PROFILES, "utf-8")
-    (project / "packages.yml").write_text(
-        PACKAGES.format(repository=committed(repository)), "utf-8"
-    )
+    origin = committed(repository).as_uri()
+    subprocess.run(["git", "clone", "--quiet", origin, tmp_path / "tap-qonto"], check=True)
     env = {"QONTO_DUCKDB_PATH": str(warehouse.path), "DBT_TARGET": "mine", "QONTO_AS_OF": ""}
-    command = ["--project-dir", str(project), "--profiles-dir", str(project)]
+    [manual] = blocks("docs/answers.md", "package")
     subprocess.run(
-        [dbt.python.with_name("dbt"), "deps", *command],
-        env={"PATH": "/usr/bin:/bin", **env},
+        ["sh", "-euc", manual],
+        cwd=project,
+        env={"PATH": f"{dbt.python.parent}:/usr/bin:/bin", "DBT_PROFILES_DIR": str(project), **env},
         check=True,
     )
     outcome = dbt.run("build", env=env, project=project, profiles=project)
@@ -92,6 +87,22 @@ def test_another_project_takes_the_tables_by_git(loaded: DuckDB, dbt: Dbt, tmp_p
     assert {name for (name,) in tables} == {mart["name"] for mart in MARTS}
     [(cash,)] = warehouse.run("select cash from analytics_qonto_finance.qonto__kpis")
     assert cash > 0
+
+
+def test_the_newest_dbt_builds_the_same(environments: Path, dbt: Dbt, tmp_path: Path) -> None:
+    """Its wheel wants a parser that has none; everything but that parser works without it."""
+    requirements = ["dbt-core~=1.12.0", "dbt-duckdb~=1.11.0", "duckdb==1.2.2"]
+    python = environment(environments, requirements, "dbt-core-experimental-parser")
+    newest = Dbt(python, tmp_path)
+    warehouse = DuckDB(tmp_path / "warehouse.duckdb", python)
+    warehouse.write(LOADERS["as target-duckdb does"].statements(TABLES))
+    oldest = warehouse.copy(tmp_path / "oldest")
+    for command, where in ((newest, warehouse), (dbt, oldest)):
+        outcome = command.run("build", env={**where.env, "QONTO_AS_OF": TODAY})
+        assert outcome.success, outcome.log
+    newest.close()
+    for mart in MARTS:
+        assert rows_of(warehouse, mart["name"]) == rows_of(oldest, mart["name"])
 
 
 UNTESTED = {

@@ -87,6 +87,7 @@ class Bank:
         now: The present, in seconds since the epoch, which only tests and pauses move.
         lag: Seconds for which a new transfer is not listed.
         locks: Whether a key in flight is waited for; else it is worked on twice.
+        keeps: Whether supplier invoices keep the IDs of their uploaded files.
         cents: What can be spent from the main account.
         people: How many payees there are.
         names: What the payee check says instead of the truth, by payee's name.
@@ -99,6 +100,7 @@ class Bank:
     now: float = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
     lag: float = 0.0
     locks: bool = False
+    keeps: bool = True
     cents: int = 10_000_000
     people: int = PAYEES
     names: dict[str, str] = field(default_factory=dict)
@@ -116,7 +118,12 @@ class Bank:
         self.api = Api(
             self.company,
             clock=clock,
-            writing=Writing(list_delay=self.lag, lock_keys=self.locks, key_life=KEY_LIFE),
+            writing=Writing(
+                list_delay=self.lag,
+                lock_keys=self.locks,
+                key_life=KEY_LIFE,
+                keep_attachment_id=self.keeps,
+            ),
         )
         for number in range(1, self.people + 1):
             self.company.put(

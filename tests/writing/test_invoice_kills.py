@@ -26,6 +26,10 @@ CASES: dict[str, Callable[[Office], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+LATER = {"at once": 0, "after the keys are forgotten": 3_600}
+"""Seconds between a run that died and the next."""
+
+
 def _all_once(office: Office, made: Made, rows: dict[str, Any]) -> None:
     last = office.send(rows)
     assert last.exit_code == 0, last.log
@@ -38,7 +42,8 @@ def _all_once(office: Office, made: Made, rows: dict[str, Any]) -> None:
     assert len(documents) == len(rows.get(INVOICES, ()))
 
 
-@pytest.mark.parametrize("later", [0, 3_600], ids=["at once", "after the keys are forgotten"])
+@pytest.mark.slow
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_that_dies_anywhere_is_finished_by_the_next(
     case: str, later: int, tmp_path: Path

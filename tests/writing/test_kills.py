@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kit.cases import thorough
 from tests.writing.bank import (
     KEY_LIFE,
     TRANSFERS,
@@ -110,8 +111,8 @@ def _pay_after_all(bank: Bank, folder: Path, caplog: Any, journal: str, **option
     assert bank.paid() == ONCE
 
 
-@pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
-@pytest.mark.parametrize("make", BANKS.values(), ids=BANKS)
+@pytest.mark.parametrize("again", thorough(AGAIN, "at once", "with the journal removed, later"))
+@pytest.mark.parametrize("make", thorough(BANKS, "that is well", "that cuts an answer off"))
 def test_a_run_that_dies_anywhere_pays_each_row_once_in_the_end(
     make: Callable[[], Bank],
     again: Callable[[Bank, Path], str],
@@ -128,10 +129,13 @@ def test_a_run_that_dies_anywhere_pays_each_row_once_in_the_end(
         _pay_after_all(bank, folder, caplog, again(bank, folder))
 
 
-@pytest.mark.parametrize("make", SLOW_BANKS.values(), ids=SLOW_BANKS)
-@pytest.mark.parametrize("name", ["at once", "after the keys are forgotten"])
+@pytest.mark.parametrize("make", thorough(SLOW_BANKS, "that does not"))
+@pytest.mark.parametrize("again", thorough(AGAIN, "after the keys are forgotten")[:2])
 def test_a_bank_that_still_works_on_a_request_is_waited_for(
-    make: Callable[[], Bank], name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make: Callable[[], Bank],
+    again: Callable[[Bank, Path], str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     places = _places(make, tmp_path / "counting", caplog, request_timeout=20.0)
     for number, place in enumerate(places):
@@ -139,5 +143,5 @@ def test_a_bank_that_still_works_on_a_request_is_waited_for(
         bank = make()
         die(bank, ROWS, folder, caplog, Killer(number), approve="plan", request_timeout=20.0)
         assert max(bank.paid().values(), default=0) <= 1, place
-        journal = AGAIN[name](bank, folder)
+        journal = again(bank, folder)
         _pay_after_all(bank, folder, caplog, journal, request_timeout=20.0)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,9 +32,6 @@ from tests.writing.bank import (
     run,
     work_on,
 )
-
-if TYPE_CHECKING:
-    import pytest
 
 ROWS = 3
 """Names of rows; each comes with one of two contents."""
@@ -152,24 +150,24 @@ def settle(bank: Bank, folder: Path, caplog: pytest.LogCaptureFixture) -> Told:
     return told
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(world=worlds())
+@pytest.mark.parametrize("examples", [15, pytest.param(100, marks=pytest.mark.slow)])
 def test_no_row_is_paid_twice_and_none_is_forgotten(
-    world: World, caplog: pytest.LogCaptureFixture
+    examples: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bank = Bank(lag=world.lag, locks=world.locks)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        for each in world.rounds:
-            live(bank, folder, caplog, each)
-            assert max(payments(bank).values(), default=0) <= 1
-        told = settle(bank, folder, caplog)
-        assert told.settled, told.log
-        bank.now += 3_600
-        bank.clock()
-        paid = payments(bank)
-        assert paid == {tag(bank, number): 1 for number in range(ROWS)}, told.log
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(world=worlds())
+    def check(world: World) -> None:
+        bank = Bank(lag=world.lag, locks=world.locks)
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            for each in world.rounds:
+                live(bank, folder, caplog, each)
+                assert max(payments(bank).values(), default=0) <= 1
+            told = settle(bank, folder, caplog)
+            assert told.settled, told.log
+            bank.now += 3_600
+            bank.clock()
+            paid = payments(bank)
+            assert paid == {tag(bank, number): 1 for number in range(ROWS)}, told.log
+
+    check()

@@ -763,6 +763,7 @@ def test_a_signal_while_a_row_is_sent_lets_that_row_end(
 # Cost
 
 
+@pytest.mark.slow
 def test_500_transfers_cost_two_requests_and_two_commits_each(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

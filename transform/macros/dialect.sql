@@ -36,6 +36,18 @@
 {% macro snowflake__utc(column) %}convert_timezone('UTC', {{ column }})::timestamp_ntz{% endmacro %}
 {% macro bigquery__utc(column) %}cast({{ column }} as timestamp){% endmacro %}
 
+{#- The same from ISO 8601 in text; what says no zone is in UTC. -#}
+{% macro utc_of_text(column) %}{{ return(adapter.dispatch('utc_of_text', 'qonto')(column)) }}{% endmacro %}
+{% macro duckdb__utc_of_text(column) %}cast({{ column }} as timestamp){% endmacro %}
+{% macro postgres__utc_of_text(column) -%}
+case
+    when {{ column }} ~* ':.*(z|utc|[+-][0-9:]+)$' then cast({{ column }} as timestamptz) at time zone 'UTC'
+    else cast({{ column }} as timestamp)
+end
+{%- endmacro %}
+{% macro snowflake__utc_of_text(column) %}convert_timezone('UTC', to_timestamp_tz({{ column }}))::timestamp_ntz{% endmacro %}
+{% macro bigquery__utc_of_text(column) %}cast({{ column }} as timestamp){% endmacro %}
+
 {#- The day of an instant in qonto_timezone. -#}
 {% macro local_day(column) %}{{ return(adapter.dispatch('local_day', 'qonto')(column)) }}{% endmacro %}
 {% macro duckdb__local_day(column) %}cast(timezone('{{ var("qonto_timezone") }}', timezone('UTC', {{ column }})) as date){% endmacro %}
@@ -93,6 +105,13 @@
 {% macro postgres__as_json(column) %}nullif(to_jsonb({{ column }}), 'null'){% endmacro %}
 {% macro snowflake__as_json(column) %}nullif(to_variant({{ column }}), parse_json('null')){% endmacro %}
 {% macro bigquery__as_json(column) %}to_json({{ column }}){% endmacro %}
+
+{#- The same from JSON in text. -#}
+{% macro json_of_text(column) %}{{ return(adapter.dispatch('json_of_text', 'qonto')(column)) }}{% endmacro %}
+{% macro duckdb__json_of_text(column) %}nullif(cast({{ column }} as json), 'null'){% endmacro %}
+{% macro postgres__json_of_text(column) %}nullif(cast({{ column }} as jsonb), 'null'){% endmacro %}
+{% macro snowflake__json_of_text(column) %}nullif(parse_json({{ column }}), parse_json('null')){% endmacro %}
+{% macro bigquery__json_of_text(column) %}parse_json({{ column }}){% endmacro %}
 
 {#- Text of a field; path is a list of names. -#}
 {% macro json_field(column, path) %}{{ return(adapter.dispatch('json_field', 'qonto')(column, path)) }}{% endmacro %}

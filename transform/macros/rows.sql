@@ -17,7 +17,7 @@ select
         {{- exceptions.raise_compiler_error("The stream " ~ stream ~ " has no column " ~ column) }}
     {%- endif %}
     {% if present is none or column in present -%}
-        {{ typed(adapter.quote(column), kind) }}
+        {{ typed(adapter.quote(column), kind, is_text=present[column] if present is not none else false) }}
     {%- else -%}
         cast(null as {{ type_of(kind) }})
     {%- endif %} as {{ adapter.quote(column) }}{{ "," if not loop.last }}
@@ -44,8 +44,8 @@ where
     )
 {%- endmacro %}
 
-{#- The names of a stream's columns in the warehouse: an empty list where there is no table, none
-    where the warehouse is not to be asked (dbt compile --no-introspect). -#}
+{#- The names of a stream's columns in the warehouse, each with whether it is text: nothing where
+    there is no table, none where the warehouse is not to be asked (dbt compile --no-introspect). -#}
 {% macro columns_there(stream) %}
     {%- if not execute or not flags.INTROSPECT -%}
         {{ return(none) }}
@@ -53,9 +53,13 @@ where
     {%- set table = source('qonto', stream) -%}
     {%- set relation = adapter.get_relation(database=table.database, schema=table.schema, identifier=table.identifier) -%}
     {%- if relation is none -%}
-        {{ return([]) }}
+        {{ return({}) }}
     {%- endif -%}
-    {{ return(adapter.get_columns_in_relation(relation) | map(attribute='name') | list) }}
+    {%- set found = {} -%}
+    {%- for column in adapter.get_columns_in_relation(relation) -%}
+        {%- do found.update({column.name: column.is_string()}) -%}
+    {%- endfor -%}
+    {{ return(found) }}
 {% endmacro %}
 
 {#- True if the stream is there, with all of these columns; a tuple stands for one of its names. -#}
@@ -76,15 +80,22 @@ where
     {{ return(present | length > 0) }}
 {% endmacro %}
 
-{% macro typed(column, kind) -%}
-    {%- if kind == 'json' -%}
-        {{ as_json(column) }}
+{#- A column with the type of its kind, whatever type the loader gave it: one that knows no other
+    than text (CSV) leaves JSON, instants and numbers as text. -#}
+{% macro typed(column, kind, is_text=false) -%}
+    {%- set said = "nullif(" ~ column ~ ", '')" if is_text else column -%}
+    {%- if kind == 'text' -%}
+        cast({{ column }} as {{ type_text() }})
+    {%- elif kind == 'json' -%}
+        {{ json_of_text(said) if is_text else as_json(column) }}
     {%- elif kind == 'timestamp' -%}
-        {{ utc(column) }}
+        {{ utc_of_text(said) if is_text else utc(column) }}
     {%- elif kind == 'date' -%}
-        cast(nullif(cast({{ column }} as {{ type_text() }}), '') as date)
+        cast(nullif(substr(cast({{ column }} as {{ type_text() }}), 1, 10), '') as date)
+    {%- elif kind == 'bigint' and is_text -%}
+        cast(cast({{ said }} as {{ type_decimal(26, 6) }}) as bigint)
     {%- else -%}
-        cast({{ column }} as {{ type_of(kind) }})
+        cast({{ said }} as {{ type_of(kind) }})
     {%- endif -%}
 {%- endmacro %}
 
@@ -93,4 +104,13 @@ where
     {%- elif kind == 'text' -%}{{ type_text() }}
     {%- elif kind == 'number' -%}{{ type_decimal(26, 6) }}
     {%- else -%}{{ kind }}{%- endif -%}
+{%- endmacro %}
+
+{#- Whether all movements of a day are there: with a start date, from the day after it on. -#}
+{% macro is_whole(day) -%}
+{%- if var('qonto_start_date') -%}
+{{ day }} > cast('{{ (var("qonto_start_date") | string)[:10] }}' as date)
+{%- else -%}
+1 = 1
+{%- endif -%}
 {%- endmacro %}

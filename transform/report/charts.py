@@ -110,7 +110,6 @@ def cash(
         scale=alt.Scale(type="utc"),
         axis=alt.Axis(title=None, format="%b", labelExpr=_TIME, tickCount={"expr": "width / 70"}),
     )
-    when = alt.Tooltip("when:N", title=words["day"])
     y = alt.Y("value:Q", axis=money_axis(tickCount=5, title=None))
     past = (
         alt.Chart(alt.InlineData(values=history, format=alt.CsvDataFormat(type="csv")))
@@ -137,7 +136,17 @@ def cash(
     for name in ("today", "threshold", "lowest"):
         if mark := marks.get(name):
             layers += _mark(name, mark, day, words)
-    layers += [
+    layers += _touched(past, future, day, words)
+    account = alt.param(name="account", value="all")
+    return alt.layer(*layers).add_params(account).properties(height=300)
+
+
+def _touched(
+    past: alt.Chart, future: alt.Chart, day: alt.X, words: Mapping[str, str]
+) -> list[alt.Chart]:
+    """Return what nobody sees, and what tells its figures to whoever points at it."""
+    when = alt.Tooltip("when:N", title=words["day"])
+    return [
         past.mark_rule(strokeWidth=4, opacity=0, color="var(--ink)")
         .encode(x=day, tooltip=[when, alt.Tooltip("value:Q", format=MONEY, title=words["balance"])])
         .properties(name=HIT),
@@ -151,8 +160,6 @@ def cash(
             ],
         ),
     ]
-    account = alt.param(name="account", value="all")
-    return alt.layer(*layers).add_params(account).properties(height=300)
 
 
 _TIME: Final = (

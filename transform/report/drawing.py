@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import vl_convert
 from markupsafe import Markup, escape
 
+from words import as_html
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
@@ -137,7 +139,7 @@ def _tidy(svg: str, said: Said) -> Markup:
         f'<title id="{name}-t">{escape(said.title)}</title>'
         f'<desc id="{name}-d">{escape(said.description)}</desc>'
     )
-    return Markup(  # noqa: S704 - Vega escapes the text that it draws, and the words are escaped
+    return as_html(  # Vega escapes the text that it draws, and the words are escaped
         _OPENING.sub(
             lambda found: (
                 f'<svg class="chart" role="img" aria-labelledby="{name}-t {name}-d"'
@@ -155,7 +157,7 @@ def in_script(value: Any) -> Markup:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
     for sign in "<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)  # noqa: S704 - nothing is left in it that HTML reads
+    return as_html(text)  # nothing is left in it that HTML reads
 
 
 def start_library() -> Future[str]:

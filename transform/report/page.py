@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
-from markupsafe import Markup
 
 import money
 import papers
@@ -19,11 +18,14 @@ from drawing import in_script
 from formats import machine
 from parts import Block, Maker, Section
 from trust import check_sentence, complete, trust
+from words import as_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from decimal import Decimal
+
+    from markupsafe import Markup
 
     from checks import Checks
     from queries import Answers, Row
@@ -103,7 +105,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["machine"] = machine
-    scripts = [_script_text(library.result()), _script_text(_read("page.js"))]
+    scripts = [_script_text(script) for script in (library.result(), _read("page.js"))]
     said: dict[str, Any] = {
         "words": words,
         "organization": main.get("organization_name") or words.plain("page.nobody"),
@@ -119,35 +121,42 @@ def render(
         ],
         "sections": sections,
         "has_currencies": len(makers) > 1,
-        "style": Markup(_read("page.css")),  # noqa: S704 - ours
+        "style": as_html(_read("page.css")),
         "scripts": scripts,
         "hashes": [_hash(script) for script in scripts],
-        "settings": in_script(
-            {
-                "number": words.formats.number_locale,
-                "time": words.formats.time_locale,
-                "loaded": loaded_at.replace(tzinfo=UTC).isoformat() if loaded_at else None,
-                "config": next(
-                    (
-                        dict(figure.drawing.config)
-                        for section in sections
-                        for block in section.blocks
-                        for figure in block.figures
-                    ),
-                    {},
-                ),
-                "stale": words.plain("page.stale", days="{days}"),
-                "stale_days": _STALE_DAYS,
-            }
-        ),
+        "settings": in_script(_settings(words, loaded_at, sections)),
     }
-    template = environment.get_template("page.html")
+    return _of_bearable_size(environment.get_template("page.html"), said)
+
+
+def _of_bearable_size(template: jinja2.Template, said: dict[str, Any]) -> str:
+    """Return the page with as many rows as it can bear."""
     page = ""
     for most_open, most_under in _MOST_ROWS:
         page = template.render(said, most_open=most_open, most_under=most_under)
         if len(page.encode()) <= _MOST_BYTES:
             break
     return page
+
+
+def _settings(
+    words: Words, loaded_at: datetime | None, sections: Sequence[Section]
+) -> dict[str, Any]:
+    """Return what the page's script must know."""
+    configs = (
+        dict(figure.drawing.config)
+        for section in sections
+        for block in section.blocks
+        for figure in block.figures
+    )
+    return {
+        "number": words.formats.number_locale,
+        "time": words.formats.time_locale,
+        "loaded": loaded_at.replace(tzinfo=UTC).isoformat() if loaded_at else None,
+        "config": next(configs, {}),
+        "stale": words.plain("page.stale", days="{days}"),
+        "stale_days": _STALE_DAYS,
+    }
 
 
 def _section(
@@ -170,7 +179,7 @@ def _read(name: str) -> str:
 
 def _script_text(script: str) -> Markup:
     """Return a script that cannot end the element in which it stands."""
-    return Markup(script.replace("</script", "<\\/script"))  # noqa: S704 - ours, and Vega
+    return as_html(script.replace("</script", "<\\/script"))  # our own, and Vega
 
 
 def _hash(script: str) -> str:

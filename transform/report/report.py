@@ -60,8 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("output", type=Path, help="HTML file to write")
     parser.add_argument(
         "--schema",
-        default=said("QONTO_REPORT_SCHEMA") or "qonto_finance",
-        help="schema of the tables (QONTO_REPORT_SCHEMA; by default %(default)s)",
+        default=said("QONTO_REPORT_SCHEMA") or _beside(said("QONTO_SCHEMA") or "qonto"),
+        help="schema of the tables (QONTO_REPORT_SCHEMA; by default %(default)s, which follows from"
+        " QONTO_SCHEMA, the loader's)",
     )
     parser.add_argument(
         "--language",
@@ -87,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         help="folder with dbt's run_results.json, which tells of the tests (DBT_TARGET_PATH)",
     )
     return parser
+
+
+def _beside(schema: str) -> str:
+    """Return the schema of the tables that dbt makes of a loader's, as dbt_project.yml names it."""
+    return f"{schema}_finance" if schema.startswith("qonto") else f"{schema}_qonto_finance"
 
 
 def build(options: argparse.Namespace) -> str:

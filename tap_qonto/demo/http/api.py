@@ -48,7 +48,7 @@ class Api:
             get lost.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one open question about the real API
+    def __init__(
         self,
         company: Company,
         *,

@@ -33,13 +33,6 @@ _NOT_IMITATED: Final = ("discount", "settings", "upload_id", "quote_id", "welfar
                         "withholding_tax", "stamp_duty_amount", "payment_reporting")  # fmt: skip
 
 
-def settings(desk: Desk, request: Request) -> Row:
-    """Return how invoices get their numbers."""
-    parameters({}, request)
-    mode = {"numbering_mode": "manual" if desk.writing.manual_numbers else "automatic"}
-    return mode if desk.writing.bare else {"settings": mode}
-
-
 # -- clients ------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,6 @@ def create_transfer(desk: Desk, request: Request) -> Row:
         on=_day(desk, transfer),
         attachments=_attachments(desk, transfer, cents),
         instant=int(desk.writing.settle_time * SECOND),
-        standard=int(desk.writing.standard_time * SECOND),
     )
     proof = check_proof(desk, body.get("vop_proof_token"), order.payee["iban"])
     _check_authority(desk, order)

@@ -72,7 +72,6 @@ _GET: Final[dict[str, Endpoint]] = {
     "/subscription": Endpoint(singles.subscription, "subscription.read"),
     "/einvoicing/settings": Endpoint(singles.einvoicing, "einvoicing.read"),
     "/international/currencies": Endpoint(singles.international_currencies),
-    "/settings": Endpoint(commands_invoicing.settings, "client_invoices.read"),
     "/transactions": Endpoint(_transactions),
     "/attachments/{id}": Endpoint(singles.attachment, "attachment.read"),
     **{

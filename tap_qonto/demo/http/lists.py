@@ -51,9 +51,6 @@ def parameters(allowed: Mapping[str, Parameter], request: Request) -> dict[str, 
             values[name] = value
             continue
         values.setdefault(name, []).append(value)
-        if parameter.most is not None and len(values[name]) > parameter.most:
-            detail = f"{name} takes {parameter.most} values at most"
-            raise RefusalError(422, "invalid", detail, name)
     return values
 
 
@@ -67,8 +64,6 @@ def asked(listing: Listing, request: Request) -> dict[str, Any]:
     if listing.paged:
         allowed["page"] = _PAGE
         allowed["per_page"] = Parameter(number(1, listing.most))
-        if listing.old:
-            allowed["current_page"] = _PAGE
     if listing.sorts:
         sorts = [f"{name}:{way}" for name in listing.sorts for way in ("asc", "desc")]
         allowed["sort_by"] = Parameter(choice(*sorts))
@@ -143,9 +138,7 @@ class Lists:
     ) -> list[Row]:
         """Return the rows that match, sorted; remembered until the collection changes."""
         decided = {
-            name: value
-            for name, value in values.items()
-            if name not in ("page", "per_page", "current_page")
+            name: value for name, value in values.items() if name not in ("page", "per_page")
         }
         key = (
             listing.collection, parent, self._company.version(listing.collection),
@@ -194,7 +187,7 @@ class Lists:
             RefusalError: The page lies behind the last one or beyond the ceiling (422).
         """
         rules = self._rules
-        page = int(values.get("page", values.get("current_page", 1)))
+        page = int(values.get("page", 1))
         per_page = int(values.get("per_page", listing.per_page))
         if rules.page_limit is not None:
             per_page = min(per_page, rules.page_limit)

@@ -81,7 +81,7 @@ class OAuth:
         refreshes: How often the refresh grant has been asked for, refused ones included.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a fact of the application's registration
+    def __init__(
         self,
         *,
         client_id: str = "demo-client",
@@ -129,14 +129,6 @@ class OAuth:
         token = access_token or secrets.token_urlsafe(24)
         self._access[token] = _Access(self._now(), self._scope)
         return token
-
-    def revoke_access(self) -> None:
-        """End the life of all access tokens."""
-        self._access.clear()
-
-    def revoke_refresh(self) -> None:
-        """End the life of all refresh tokens."""
-        self._refresh.clear()
 
     def authorize(self, query: Mapping[str, str]) -> str:
         """Sign the user in and return the address to send the browser to.

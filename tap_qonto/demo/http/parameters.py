@@ -58,8 +58,6 @@ class Parameter:
     keeps: Test | None = None
     many: bool = False
     """Whether it may be repeated; its value is then a list."""
-    most: int | None = None
-    """How many values it takes."""
 
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -122,9 +120,9 @@ def number(least: int, most: int) -> Reader:
     return read
 
 
-def among(path: str, read: Reader = text, most: int | None = None) -> Parameter:
+def among(path: str, read: Reader = text) -> Parameter:
     """Make a repeatable parameter that keeps rows whose field has one of the values."""
-    return Parameter(read, lambda row, values, _: row.get(path) in values, many=True, most=most)
+    return Parameter(read, lambda row, values, _: row.get(path) in values, many=True)
 
 
 def equal(path: str, read: Reader = text) -> Parameter:
@@ -155,14 +153,4 @@ def until(path: str) -> Parameter:
         lambda row, value, asked: (
             (found := row.get(path)) is not None and moments.parse(found) < asked.bounds.end(value)
         ),
-    )
-
-
-def bare(spelling: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Accept parameters of repeated values also without their brackets.
-
-    The documentation spells some of them both ways.
-    """
-    return {name.removesuffix("[]"): parameter for name, parameter in spelling.items()} | dict(
-        spelling
     )

@@ -28,6 +28,9 @@ _EURO: Final = frozenset((
 _IBAN: Final = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", re.ASCII)
 # The check digits are not looked at: those of the documentation's own samples are wrong.
 
+_PROOF_LIFE: Final = 23 * 3_600
+"""Seconds for which a proof is good."""
+
 _USED: Final = "proof"
 
 
@@ -93,7 +96,7 @@ def check_proof(desk: Desk, token: object, iban: str) -> str:
     except (IndexError, ValueError):
         raise refused from None
     age = desk.now // SECOND - second
-    if token != _token(desk, iban, second) or not 0 <= age < desk.writing.proof_life:
+    if token != _token(desk, iban, second) or not 0 <= age < _PROOF_LIFE:
         raise refused
     if desk.writing.proof_once and desk.company.get("digests", f"{_USED} {token}") is not None:
         raise refused

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from tap_qonto.demo.http.parameters import (
     Parameter,
     among,
-    bare,
     boolean,
     choice,
     equal,
@@ -53,16 +52,12 @@ class Listing:
     scope: str = READ
     """The OAuth scope that is needed."""
     oauth_only: bool = False
-    old: bool = False
-    """Whether `current_page`, the parameter's former name, still works."""
     paged: bool = True
     """Whether `page` and `per_page` exist."""
     item: str | None = None
     """Envelope of the path of a single row; None when nobody asks for one."""
 
 
-_TRANSFER_STATUSES = choice("pending", "processing", "canceled", "declined", "settled")
-_PAYEE_STATUSES = choice("pending", "validated", "declined")
 _CREATED = {
     "filter[created_at_from]": since("created_at"),
     "filter[created_at_to]": until("created_at"),
@@ -78,26 +73,19 @@ def _named_so(row: Row, value: str, _: object) -> bool:
 
 
 LISTINGS: Final[dict[str, Listing]] = {
-    "/bank_accounts": Listing("bank_accounts", "bank_accounts", "none", old=True),
-    "/labels": Listing("labels", "labels", old=True),
-    "/memberships": Listing("memberships", "memberships", old=True),
+    "/bank_accounts": Listing("bank_accounts", "bank_accounts", "none"),
+    "/labels": Listing("labels", "labels"),
+    "/memberships": Listing("memberships", "memberships"),
     "/teams": Listing("teams", "teams", scope="team.read"),
     "/sepa/beneficiaries": Listing(
         "beneficiaries", "beneficiaries", per_page=25, sorts=("updated_at",),
         order="updated_at:desc", item="beneficiary",
-        # The documentation spells both with and without brackets.
-        parameters=bare({
-            "iban[]": among("iban"),
-            "status[]": among("status", _PAYEE_STATUSES),
-        }) | {"trusted": equal("trusted", boolean)},
+        parameters={"iban[]": among("iban")},
     ),
     "/sepa/transfers": Listing(
-        "sepa_transfers", "transfers", sorts=("updated_at", "scheduled_date"),
-        order="updated_at:desc", item="transfer",
-        parameters=bare({
-            "status[]": among("status", _TRANSFER_STATUSES),
-            "ids[]": among("id", uuid, most=100),
-        }) | {
+        "sepa_transfers", "transfers", sorts=("updated_at",), order="updated_at:desc",
+        item="transfer",
+        parameters={
             "beneficiary_ids[]": among("beneficiary_id", uuid),
             "updated_at_from": since("updated_at"),
             "updated_at_to": until("updated_at"),
@@ -117,8 +105,7 @@ LISTINGS: Final[dict[str, Listing]] = {
         "statements", "statements", sorts=("period",), order="period:desc", item="statement",
     ),
     "/cards": Listing(
-        "cards", "cards", "short", sorts=("status", "created_at"), order="status:asc",
-        scope="card.read",
+        "cards", "cards", "short", sorts=("created_at",), order="status:asc", scope="card.read",
     ),
     "/requests": Listing(
         "requests", "requests", sorts=("created_at",), order="created_at:desc",
@@ -142,8 +129,8 @@ LISTINGS: Final[dict[str, Listing]] = {
         parameters=_CREATED, scope="client_invoices.read",
     ),
     "/clients": Listing(
-        "clients", "clients", sorts=("created_at", "updated_at", "name"), order="name:asc",
-        item="client", scope="client.read",
+        "clients", "clients", sorts=("updated_at",), order="name:asc", item="client",
+        scope="client.read",
         parameters=_UPDATED | {
             "filter[email]": same_text("email"),
             "filter[vat_number]": same_text("vat_number"),
@@ -151,16 +138,14 @@ LISTINGS: Final[dict[str, Listing]] = {
         },
     ),
     "/products": Listing(
-        "products", "products", sorts=("created_at", "title"), order="title:asc",
-        scope="product.read",
+        "products", "products", sorts=("created_at",), order="title:asc", scope="product.read",
     ),
     "/supplier_invoices": Listing(
         "supplier_invoices", "supplier_invoices", per_page=25, order="created_at:desc",
-        sorts=("created_at", "updated_at", "file_name"), item="supplier_invoice",
-        scope="supplier_invoice.read",
-        parameters=_CREATED | _UPDATED | {
+        sorts=("updated_at",), item="supplier_invoice", scope="supplier_invoice.read",
+        parameters=_UPDATED | {
+            "filter[created_at_from]": since("created_at"),
             "filter[attachment_id]": equal("attachment_id", uuid),
-            "filter[attachment_id][]": among("attachment_id", uuid),
             "query": Parameter(text, _named_so),
             "query_fields": Parameter(choice("file_name"), many=True),
         },
@@ -197,18 +182,13 @@ LISTINGS: Final[dict[str, Listing]] = {
 INCLUDES: Final = Parameter(choice("vat_details", "labels", "attachments"), many=True)
 
 TRANSACTIONS: Final = Listing(
-    "transactions", "transactions", sorts=("updated_at", "settled_at", "emitted_at"),
-    order="settled_at:desc", old=True,
+    "transactions", "transactions", sorts=("updated_at",),
     parameters={
         "bank_account_id": Parameter(uuid),
-        "iban": Parameter(text),
         "includes[]": INCLUDES,
         "status[]": Parameter(choice("pending", "declined", "completed", "reversed"), many=True),
-        **{
-            f"{key}_{side}": Parameter(moment)
-            for key in ("updated_at", "emitted_at", "settled_at")
-            for side in ("from", "to")
-        },
+        "updated_at_from": Parameter(moment),
+        "updated_at_to": Parameter(moment),
     },
 )  # fmt: skip
 

@@ -75,9 +75,7 @@ class Writing:
     work_time: float = _switch(0.0, "how long each command takes; it is finished in any case")
     list_delay: float = _switch(0.0, "how long a written row is missing from lists")
     settle_time: float = _switch(0.0, "how long an instant transfer stays pending")
-    standard_time: float = _switch(86_400.0, "how long a transfer above the instant limits does")
     pdf_time: float = _switch(10.0, "how long a finalized invoice is without its PDF")
-    proof_life: float = _switch(82_800.0, "how long the proof of a payee check is good")
     proof_once: bool = _switch(
         default=False, question="whether a proof is good for one transfer only"
     )

@@ -51,7 +51,7 @@ class Company:
         clock: Where `change` takes the time of a change from.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a fact of the company's founding
+    def __init__(
         self,
         name: str = "demo",
         *,
@@ -287,16 +287,16 @@ class Company:
             self._open_account(row)
         self._touch(collection)
 
-    def change(self, collection: str, id: str, /, **fields: object) -> Row:  # noqa: A002 - as in the API
+    def change(self, collection: str, row_id: str, /, **fields: object) -> Row:
         """Change fields of a row and return it; `updated_at` becomes now unless it is given.
 
         Raises:
             KeyError: There is no such row.
         """
         with self.writing():
-            row = self.get(collection, id)
+            row = self.get(collection, row_id)
             if row is None:
-                raise KeyError(id)
+                raise KeyError(row_id)
             if collection == "transactions":
                 # Rendered anew at every reading, so that its links stay in step with its ids.
                 del row["attachments"]
@@ -306,18 +306,18 @@ class Company:
             self.put(collection, row)
             return row
 
-    def remove(self, collection: str, id: str) -> None:  # noqa: A002 - as in the API
+    def remove(self, collection: str, row_id: str) -> None:
         """Delete a row.
 
         Raises:
             KeyError: There is no such row.
         """
         with self.writing():
-            if self.get(collection, id) is None:
-                raise KeyError(id)
-            self._apply(collection, id, None)
+            if self.get(collection, row_id) is None:
+                raise KeyError(row_id)
+            self._apply(collection, row_id, None)
             if self._store is not None:
-                self._store.put(collection, id, None)
+                self._store.put(collection, row_id, None)
 
     def _touch(self, collection: str) -> None:
         self._versions[collection] = self.version(collection) + 1

@@ -9,10 +9,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from itertools import chain
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
 from tap_qonto.demo.world import history, moments
-from tap_qonto.demo.world.columns import COMPLETED, STATUSES, Account, Columns
+from tap_qonto.demo.world.columns import STATUSES, Account, Columns
 from tap_qonto.demo.world.rendering import People, Renderer
 from tap_qonto.demo.world.trades import TRADES, Event, Settled
 
@@ -22,14 +22,9 @@ if TYPE_CHECKING:
     from tap_qonto.demo.world.formula import Formula
     from tap_qonto.demo.world.rows import Row
 
-SortKey = Literal["updated_at", "settled_at", "emitted_at", "created_at"]
-
-_NEVER: Final = 1 << 62
-"""Sorts rows without a settlement after all others."""
-
 
 class Order:
-    """The rows of one account in the order of one key, kept current while rows change."""
+    """The rows of one account in the order of their last change, kept current meanwhile."""
 
     __slots__ = ("keys", "positions")
 
@@ -83,7 +78,7 @@ class Ledger:
         self._rows: dict[int, Row] = {}
         self._extra: dict[str, int] = {}
         self._gone: set[int] = set()
-        self._orders: dict[tuple[int, SortKey, frozenset[str]], Order] = {}
+        self._orders: dict[tuple[int, frozenset[str]], Order] = {}
         self._by_id = {account.id: account.number for account in accounts}
         history.write(columns, accounts, events)
 
@@ -146,15 +141,15 @@ class Ledger:
                 return None
         return None if position in self._gone else position
 
-    def order(self, account: int, key: SortKey, statuses: Collection[str]) -> Order:
-        """Return the rows of an account that have one of `statuses`, ascending by `key`."""
-        name = (account, key, frozenset(statuses))
+    def order(self, account: int, statuses: Collection[str]) -> Order:
+        """Return the rows of an account that have one of `statuses`, the last changed last."""
+        name = (account, frozenset(statuses))
         order = self._orders.get(name)
         if order is None:
             order = self._orders[name] = Order(
-                (self.key(position, key), position)
+                (self.updated(position), position)
                 for position in self.positions(account)
-                if self.status(position) in name[2]
+                if self.status(position) in name[1]
             )
         return order
 
@@ -163,20 +158,10 @@ class Ledger:
         row = self._rows.get(position)
         return STATUSES[self._columns.states[position]] if row is None else str(row["status"])
 
-    def key(self, position: int, key: SortKey) -> int:
-        """Return the moment by which a row is sorted; never-settled rows come last."""
+    def updated(self, position: int) -> int:
+        """Return the moment of a row's last change."""
         row = self._rows.get(position)
-        if row is not None:
-            text = row.get(key)
-            return _NEVER if text is None else moments.parse(text)
-        if key == "updated_at":
-            return self._columns.updated[position]
-        if key == "settled_at":
-            return self.settled(position) if self._columns.states[position] == COMPLETED else _NEVER
-        event = self._columns.planned.get(position)
-        subject = event.subject if event else TRADES[self._columns.trades[position]].subject
-        emitted = self._columns.emitted(position, subject)
-        return emitted if key == "emitted_at" else emitted + 500
+        return self._columns.updated[position] if row is None else moments.parse(row["updated_at"])
 
     def open(self, account: Account) -> None:
         """Add an account without history; rows can be put into it."""
@@ -189,10 +174,10 @@ class Ledger:
     def _touch(self, position: int, *, into: bool) -> None:
         """Take a row out of the orders that hold it, or put it back."""
         account, status = self._number_of(position), self.status(position)
-        for (number, key, statuses), order in self._orders.items():
+        for (number, statuses), order in self._orders.items():
             if number == account and status in statuses:
                 change = order.add if into else order.discard
-                change(self.key(position, key), position)
+                change(self.updated(position), position)
 
     def put(self, row: Row) -> None:
         """Insert or replace a row by its id."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tap_qonto.demo.world import moments
-from tap_qonto.demo.world.moments import day, iso
+from tap_qonto.demo.world.moments import DAY, day, iso
 from tap_qonto.demo.world.rendering import NO_SUBJECT, counterparty
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class TransferOrder:
         note: What only the company reads.
         on: Day of execution as YYYY-MM-DD.
         attachments: Ids of the documents that belong to it.
-        instant: Milliseconds until an instant transfer is settled.
-        standard: Milliseconds until any other one is settled.
+        instant: Milliseconds until an instant transfer is settled; any other one takes a day.
     """
 
     account: str
@@ -44,7 +43,6 @@ class TransferOrder:
     on: str
     attachments: Sequence[str]
     instant: int
-    standard: int
 
 
 def place(company: Company, order: TransferOrder, now: int) -> Row:
@@ -73,7 +71,7 @@ def place(company: Company, order: TransferOrder, now: int) -> Row:
     plan = {
         "id": row["id"],
         "attachments": list(order.attachments),
-        "delay": order.instant if _is_instant(company, order, now) else order.standard,
+        "delay": order.instant if _is_instant(company, order, now) else DAY,
     }
     if order.on > day(now):
         company.put("agenda", {**plan, "what": "execute", "at": moments.parse(order.on)})

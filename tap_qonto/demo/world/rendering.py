@@ -135,8 +135,7 @@ class Renderer:
         rate = move.rate
         vat = None if rate is None else (cents * rate + (1_000 + rate) // 2) // (1_000 + rate)
         local_cents = cents if move.currency == "EUR" else cents * move.per_thousand // 1_000
-        labels = people.labels_of(word)
-        card = move.subject == "Card"
+        labels, card = people.labels_of(word), move.subject == "Card"
         row: Row = {
             "id": self._formula.uuid("transaction", position),
             "transaction_id": f"{account.slug}-transaction-{index + 1}",

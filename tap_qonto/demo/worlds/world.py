@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -10,10 +11,9 @@ import msgspec
 from tap_qonto.demo.http.messages import Request, Response, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tap_qonto.demo.http.api import Api
-    from tap_qonto.demo.world.rows import Row
 
 Asked: TypeAlias = "Callable[[Request], bool]"
 
@@ -29,7 +29,7 @@ class World(NamedTuple):
 
     about: str
     play: Callable[[Api], None] = lambda _: None
-    options: Row = {}  # noqa: RUF012 - a tuple's default, which nobody changes
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 def at(*paths: str) -> Asked:

@@ -2,7 +2,10 @@
 
     Qonto says with each movement what the balance was after it; the first of these, less all that
     moved until then, is the opening. Where Qonto never says it (accounts elsewhere), the opening
-    is what explains today's balance. -#}
+    is what explains today's balance.
+
+    With a start date only such older rows are there as changed later: the history is whole from the
+    day after it on, and the first movement since then is the one that counts. -#}
 with movements as (
 
     select
@@ -26,7 +29,10 @@ totals as (
         min(completed_on) as first_on,
         max(completed_on) as last_on,
         sum(net_cents) as moved_cents,
-        min(case when after_cents is not null then settled_at end) as first_said_at
+        coalesce(
+            min(case when after_cents is not null and {{ is_whole('completed_on') }} then settled_at end),
+            min(case when after_cents is not null then settled_at end)
+        ) as first_said_at
     from movements
     group by account_id
 
@@ -81,7 +87,11 @@ select
     cast(
         case
             when first_said.said_cents is not null then first_said.said_cents - moved_by_then.moved_cents
-            when totals.account_id is null and not {{ 'true' if var('qonto_start_date') else 'false' }} then 0
+            when
+                totals.account_id is null
+                and not accounts.is_external
+                and not {{ 'true' if var('qonto_start_date') else 'false' }}
+                then 0
             else coalesce(accounts.balance_cents, totals.moved_cents, 0) - coalesce(totals.moved_cents, 0)
         end as bigint
     ) as opening_cents,

@@ -14,7 +14,7 @@ said as (
         account_days.said_cents,
         account_days.explained_cents
     from {{ ref('int_qonto__account_days') }} as account_days
-    where account_days.said_cents is not null
+    where account_days.said_cents is not null and {{ is_whole('account_days.day') }}
 
     union all
 

@@ -16,7 +16,7 @@ spans as (
     from {{ ref('int_qonto__accounts') }} as accounts
     inner join {{ ref('int_qonto__openings') }} as openings on accounts.account_id = openings.account_id
     cross join as_of
-    where not accounts.is_excluded
+    where not accounts.is_excluded and not accounts.is_external
 
 ),
 

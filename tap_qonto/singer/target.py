@@ -1,8 +1,7 @@
-"""Where the target differs from the Singer SDK, each override with its reason.
+"""How a target collects its whole input, and acts once, when the input has ended.
 
 The SDK's targets fill warehouses: they write while they read, in several threads, and write what
-is left when a signal stops them. This one collects rows, and acts once, when the input has ended.
-See `tap_qonto.singer.sdk`.
+is left when a signal stops them.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from typing_extensions import override
 
 from tap_qonto.api.errors import RowsRefusedError, SentenceError
 from tap_qonto.singer.lines import MessageReader
-from tap_qonto.singer.sdk_plugin import ConfigInput, SdkPlugin, collect_seldom
+from tap_qonto.singer.plugin import SingerPlugin, collect_seldom
+from tap_qonto.singer.sdk import ConfigInput, SdkTarget, given
 from tap_qonto.singer.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
     from singer_sdk.sinks import Sink
 
@@ -31,7 +30,7 @@ class _Collector(RecordSink):
 
     def __init__(
         self,
-        target: SdkTarget,
+        target: SingerTarget,
         stream_name: str,
         schema: dict[str, Any],  # noqa: ARG002 - what the SDK would reshape values by
         key_properties: Sequence[str] | None,  # noqa: ARG002 - a tap's keys may be line numbers
@@ -39,7 +38,7 @@ class _Collector(RecordSink):
         # With the tap's schema, dates would become datetimes and keys would be demanded.
         anything = {"type": "object", "properties": {}, "additionalProperties": True}
         super().__init__(target, stream_name, anything, None)
-        self._target = target
+        self._taker = target
 
     @override
     def get_validator(self) -> None:
@@ -47,16 +46,15 @@ class _Collector(RecordSink):
 
     @override
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        self._target.collect(self.stream_name, record)
+        self._taker.collect(self.stream_name, record)
 
 
-class SdkTarget(SdkPlugin, Target):
+class SingerTarget(SingerPlugin, SdkTarget):
     """A target that collects its whole input and then acts once."""
 
     refused = 2
     again = "run again: what was sent is found, and not sent twice"
     message_reader_class = MessageReader
-    _MAX_RECORD_AGE_IN_MINUTES = float("inf")  # or the SDK would drain, and write a STATE
 
     def __init__(self, *, config: Any = None, **options: Any) -> None:
         self.stop = Stop(self.machine.sleep)
@@ -106,20 +104,15 @@ class SdkTarget(SdkPlugin, Target):
         return _Collector
 
     @override
-    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
-        # The SDK opens whatever file such a message names, even without the capability.
+    def refuse_files(self) -> None:
         msg = "The tap sends BATCH messages, which target-qonto does not take. Nothing was sent"
         raise RowsRefusedError(msg)
 
     @override
-    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        """Ignore it: there are no older rows that it could take away."""
-
-    @override
     def process_endofpipe(self) -> None:
-        latest, self._latest_state = self._latest_state, None
+        latest, self.last_state = self.last_state, None
         if self.act():
-            self._latest_state = latest
+            self.last_state = latest
         try:
             super().process_endofpipe()
             sys.stdout.flush()
@@ -128,8 +121,7 @@ class SdkTarget(SdkPlugin, Target):
             raise SentenceError(msg) from None
 
     @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        # The SDK would write what it has collected, and exit with 0.
+    def on_signal(self, signum: int) -> None:
         self.stop.ask(signum)
 
     @classmethod
@@ -142,12 +134,11 @@ class SdkTarget(SdkPlugin, Target):
         config: ConfigInput | None = None,
         file_input: IO[Any] | None = None,
     ) -> None:
-        config = config or ConfigInput()
         with cls.one_sentence():
             if about:
                 cls.print_about(about_format)
                 return
-            target = cls(config=config.config, parse_env_config=config.parse_env)
+            target = cls(config=given(config))
             collect_seldom()
             try:
                 target.listen(file_input)

@@ -1,4 +1,4 @@
-"""Where the tap and the target differ alike from the Singer SDK; see `tap_qonto.singer.sdk`."""
+"""What the tap and the target have in common: settings checked by us, one sentence per error."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import gc
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from typing_extensions import override
 
 from tap_qonto.api.redaction import protect
@@ -16,15 +14,11 @@ from tap_qonto.singer.endings import one_sentence
 from tap_qonto.singer.environment import read_env_file, settings_of
 from tap_qonto.singer.inputs import json_file, json_object
 from tap_qonto.singer.quiet import quieten
+from tap_qonto.singer.sdk import SdkPlugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
-
-    import click
-
-ConfigInput = _ConfigInput
-"""What ``--config`` hands to `invoke`; the only private name that leaves this file."""
 
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
@@ -35,8 +29,8 @@ def collect_seldom() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
-class SdkPlugin(PluginBase):
-    """What the tap and the target have in common: settings checked by us, one sentence per error.
+class SingerPlugin(SdkPlugin):
+    """A tap or a target whose settings are given and checked as we describe them.
 
     Args:
         config: The settings.
@@ -57,6 +51,8 @@ class SdkPlugin(PluginBase):
         quieten(self.name)
         super().__init__(config=config, **options)
 
+    # Hooks
+
     def prepared(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings whose form is put right before they are checked.
 
@@ -73,23 +69,38 @@ class SdkPlugin(PluginBase):
     def secrets(self) -> frozenset[str]:
         """Return what must never be written anywhere: the values of secret settings."""
         settings = self.config_jsonschema["properties"].items()
-        configured = [self._config.get(name) for name, kind in settings if kind.get("secret")]
+        configured = [self.config.get(name) for name, kind in settings if kind.get("secret")]
         return frozenset(text for value in configured for text in _texts(value))
 
+    # What `SdkPlugin` calls
+
+    @classmethod
     @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # The SDK's own checks quote values, which may be secrets in the wrong place.
+    def settings_from(cls, sources: tuple[str, ...]) -> dict[str, Any]:
+        with cls.one_sentence():
+            merged: dict[str, Any] = {}
+            for source in sources:
+                if source == "ENV":
+                    continue
+                if source.lstrip().startswith("{"):
+                    merged |= json_object(source, "The configuration given to --config")
+                else:
+                    merged |= json_file(source, "--config")
+            if "ENV" in sources:
+                read_env_file()
+                prefix = f"{cls.name.upper().replace('-', '_')}_"
+                merged |= settings_of(prefix, cls.known_settings())
+            return merged
+
+    @override
+    def check(self, settings: dict[str, Any]) -> list[str]:
         protect(self.secrets)
-        schema = self._known_settings()
-        known = schema["properties"]
-        self._config.update(self.prepared(self._config, known))
+        known = self.known_settings()
+        settings.update(self.prepared(settings, known))
         for name, setting in known.items():
-            if "default" in setting and name not in self._config:
-                self._config[name] = setting["default"]
-        errors = self.faults(self._config, known)
-        if errors and raise_errors:
-            raise ConfigValidationError("; ".join(errors), errors=errors, schema=schema)
-        return errors
+            if "default" in setting and name not in settings:
+                settings[name] = setting["default"]
+        return self.faults(settings, known)
 
     @classmethod
     def one_sentence(cls) -> AbstractContextManager[None]:
@@ -97,33 +108,12 @@ class SdkPlugin(PluginBase):
         return one_sentence(cls.name, cls.machine.exit, refused=cls.refused, again=cls.again)
 
     @classmethod
-    @override
-    def cb_config(
-        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
-    ) -> ConfigInput:
-        # The SDK ends with a traceback over a file that is missing or no JSON.
-        with cls.one_sentence():
-            merged = ConfigInput()
-            for source in value:
-                if source == "ENV":
-                    continue
-                if source.lstrip().startswith("{"):
-                    merged.config |= json_object(source, "The configuration given to --config")
-                else:
-                    merged.config |= json_file(source, "--config")
-            if "ENV" in value:
-                # The SDK reads another folder's .env, and ends with a traceback over empty values.
-                read_env_file()
-                prefix = f"{cls.name.upper().replace('-', '_')}_"
-                merged.config |= settings_of(prefix, cls._known_settings()["properties"])
-            return merged
-
-    @classmethod
-    def _known_settings(cls) -> dict[str, Any]:
-        """Return the schema of all settings; the SDK would extend that of the class in place."""
-        schema = deepcopy(cls.config_jsonschema)
+    def known_settings(cls) -> dict[str, Any]:
+        """Return name and JSON Schema of every setting, those of the SDK included."""
+        schema = deepcopy(cls.config_jsonschema)  # which the SDK would extend in place
         cls.append_builtin_config(schema)
-        return schema
+        settings: dict[str, Any] = schema["properties"]
+        return settings
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,14 +1,13 @@
-"""The seams between the target and the SDK: each test fails when the SDK goes its own way again."""
+"""A target collects its whole input, and acts once: what the SDK's targets do otherwise."""
 
 from __future__ import annotations
 
 import io
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from singer_sdk import Target
 
 from tests.kit.faults import answer
 from tests.kit.payroll import Bank, bank_at
@@ -76,37 +75,6 @@ def test_a_new_version_of_a_stream_changes_nothing(bank: Bank) -> None:
     done = load(text, bank.config)
     assert done.exit_code == 0, done.log
     assert "WARNING" not in done.log
-
-
-def test_nothing_is_drained_before_the_input_has_ended(
-    bank: Bank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Target, "_max_record_age_in_minutes", 10_000.0)
-    done = load(messages([bank.row(0)]), bank.config)
-    assert "Draining all sinks" not in done.log
-    assert (done.exit_code, done.output) == (0, "")
-
-
-REPLACED = [
-    "append_builtin_config", "get_sink_class", "_process_batch_message",
-    "_process_activate_version_message", "_handle_termination", "invoke",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", REPLACED)
-def test_the_sdk_does_not_go_its_own_way(
-    name: str, bank: Bank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def called(*_: object, **__: object) -> Any:
-        msg = f"the SDK's own {name} was called"
-        raise AssertionError(msg)
-
-    monkeypatch.setattr(Target, name, called)
-    text = messages([bank.row(0)]) + (
-        '{"type": "ACTIVATE_VERSION", "stream": "new_transfers", "version": 1}\n'
-    )
-    assert load(text, bank.config).exit_code == 0
-    assert load(text + '{"type": "BATCH", "stream": "new_transfers"}\n', bank.config).exit_code == 2
 
 
 # STATE
