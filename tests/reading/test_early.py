@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_qonto.api.client import Client
 from tap_qonto.api.errors import ListError
-from tap_qonto.api.pages import Page
-from tap_qonto.demo import Api, Company, Response
+from tap_qonto.api.pages import Page, Query
+from tap_qonto.api.transport import Transport
+from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, Response
 from tap_qonto.streams.early import FEW, ReadAhead, is_worth_it
 from tests.kit.runner import PATIENCE, Row, run
 
@@ -117,6 +119,25 @@ def test_rows_that_were_read_early_are_given_out_once() -> None:
     ahead.fill(lambda: numbers(2))
     assert list(ahead.take() or ()) == [{"id": 0}, {"id": 1}]
     assert ahead.take() is None, "whoever reads the list again reads it anew"
+
+
+def test_whoever_asks_does_not_wait_for_what_stands_behind() -> None:
+    adapter = DemoAdapter(Api(Company(transactions=0)))
+    transport = Transport(
+        DEMO_API_URL, auth=None, headers={}, timeout=PATIENCE, concurrency=1, adapter=adapter
+    )
+    client = Client(transport, concurrency=1)
+    query, asked_early = Query("labels", "/labels"), threading.Event()
+
+    def ask() -> Row:
+        asked_early.wait(PATIENCE)
+        return client.get(query)
+
+    answer = client.submit(ask)
+    client.ask_early([query])
+    asked_early.set()
+    assert answer.result(PATIENCE)["labels"]
+    client.close()
 
 
 # Transactions
