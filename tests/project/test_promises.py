@@ -59,11 +59,11 @@ PROMISES: Final = {
     "what to do.": [
         "auth/test_auth.py::test_the_tokens_are_on_disk_before_the_access_token_is_used",
         "auth/test_auth.py::test_a_killed_run_is_got_over_within_the_grace_period",
-        "api/test_errors.py::test_a_fault_that_passes_costs_a_retry_and_no_row",
+        "api/test_faults.py::test_a_fault_that_passes_costs_a_retry_and_no_row",
         "reading/test_kill.py::test_a_killed_run_is_completed_by_the_next_one",
         ISOLATION,
-        "api/test_errors.py::test_a_fault_that_lasts_is_given_up_in_one_sentence",
-        "api/test_errors.py::test_an_answer_that_makes_no_sense_is_told_in_one_sentence",
+        "api/test_faults.py::test_a_fault_that_lasts_is_given_up_in_one_sentence",
+        "api/test_answers.py::test_an_answer_that_makes_no_sense_is_told_in_one_sentence",
     ],
 }
 """The tests, below `tests/`, by sentence."""
