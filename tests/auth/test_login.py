@@ -22,7 +22,7 @@ import pytest
 from tap_qonto.auth import login
 from tap_qonto.auth.scopes import TARGET_SCOPES
 from tap_qonto.writing.streams import READERS
-from tests.auth.test_auth import DAY, oauth, sent
+from tests.auth.clients import DAY, oauth, sent
 from tests.kit.token_server import (
     CLIENT_ID,
     CLIENT_SECRET,

@@ -57,8 +57,8 @@ PROMISES: Final = {
     "Rotating OAuth tokens are kept safe, faults are waited out, a killed run goes on where it "
     "was, one stream's trouble stays its own, and what cannot be helped is one sentence that says "
     "what to do.": [
-        "auth/test_auth.py::test_the_tokens_are_on_disk_before_the_access_token_is_used",
-        "auth/test_auth.py::test_a_killed_run_is_got_over_within_the_grace_period",
+        "auth/test_store.py::test_the_tokens_are_on_disk_before_the_access_token_is_used",
+        "auth/test_token_faults.py::test_a_killed_run_is_got_over_within_the_grace_period",
         "api/test_faults.py::test_a_fault_that_passes_costs_a_retry_and_no_row",
         "reading/test_kill.py::test_a_killed_run_is_completed_by_the_next_one",
         ISOLATION,
