@@ -41,7 +41,7 @@ PROMISES: Final = {
     ],
     "Pages are fetched in parallel, in order and within Qonto's rate limit.": [
         "api/test_requests.py::test_pages_of_a_single_account_are_fetched_at_the_same_time",
-        "streams/test_streams.py::test_all_statuses_come_in_one_sorted_sequence_per_account",
+        "streams/test_transactions.py::test_all_statuses_come_in_one_sorted_sequence_per_account",
         "api/test_requests.py::test_the_rate_limit_is_kept_in_every_window",
         "api/test_requests.py::test_runs_that_follow_each_other_quickly_share_one_rate_limit",
     ],

@@ -20,3 +20,9 @@ def whole(small: Company) -> Run:
     done = run(api=Api(small, authorization=KEY))
     assert done.exit_code == 0
     return done
+
+
+@pytest.fixture(scope="session")
+def world() -> Company:
+    """A company with several pages of rows that no test changes."""
+    return Company(transactions=900, accounts=6)
