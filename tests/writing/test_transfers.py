@@ -19,7 +19,6 @@ from tests.writing.bank import (
     TRANSFERS,
     Bank,
     Row,
-    Told,
     answer,
     fail_after,
     iban,
@@ -29,9 +28,9 @@ from tests.writing.bank import (
     payee_id,
     refuse_connection,
     row,
-    run,
     work_on,
 )
+from tests.writing.runs import Told, run
 
 if TYPE_CHECKING:
     from pathlib import Path
