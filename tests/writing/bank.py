@@ -284,6 +284,11 @@ def instead(status: int, code: str = "", **headers: str) -> Any:
     return lambda _bank, _post, _work: reply
 
 
+def gives(reply: Any) -> Any:
+    """Return the fault that gives an answer."""
+    return lambda _bank, _post, _work: reply
+
+
 def lose_answer(_bank: Bank, _post: Post, work: Callable[[], Reply]) -> Reply:
     """Do the work and cut the answer off."""
     work()

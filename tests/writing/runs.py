@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -192,3 +193,11 @@ def die(
     """Run the target until it dies."""
     with suppress(Killed):
         run(bank, rows, folder, caplog, killer=killer, **options)
+
+
+def journal(folder: Path) -> list[tuple[Any, ...]]:
+    """Return external ID, state, attempts and code of everything in a journal."""
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as database:
+        return database.execute(
+            "SELECT external_id, state, attempts, code FROM writes ORDER BY external_id"
+        ).fetchall()
