@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from tests.auth.person import Person
 
-
 Decision = Callable[[dict[str, str]], dict[str, str]]
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.conftest import Clock
     from tests.kit.runner import Run
 
-
 BY_VALUE = [
     "transactions", "sepa_transfers", "clients", "supplier_invoices", "client_invoices",
     "credit_notes", "quotes", "requests",
