@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-import socket
-import ssl
-import subprocess
-import sys
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,38 +13,27 @@ import pytest
 from click.testing import CliRunner
 from typing_extensions import override
 
-from tap_qonto.api.redaction import Redaction
 from tap_qonto.demo import Api, Company, DemoServer, OAuth, Response
-from tap_qonto.settings import problems
 from tap_qonto.streams.organization import Labels
 from tap_qonto.tap import TapQonto
+from tests.api.planted import LOGIN, PLANT, SECRET_KEY, SIGNED
 from tests.kit import faults
 from tests.kit.faults import Faults, answer
 from tests.kit.runner import PATIENCE, catalog_of, log_of, run, run_process, start_process, tap_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tap_qonto.demo import Request
     from tests.kit.faults import Fault
     from tests.kit.runner import Run
 
 Row = dict[str, Any]
 
-PLANT = "pLaNtEd"
-"""Part of every secret in this file, so that one search finds them all."""
-
-SIGNED = "X-Amz-Signature"
-"""Part of every signed link of the demo company."""
-
-SECRET_KEY = f"{PLANT}/key+with=special&characters"
 STAGING_TOKEN = f"{PLANT}-staging"
 CLIENT_SECRET = f"{PLANT}-client"
 REFRESH_TOKEN = f"{PLANT}-refresh"
 ACCESS_TOKEN = f"{PLANT}-access"
 WEBHOOK_SECRET = f"{PLANT}-webhook"
 
-LOGIN = "acme-1234"
 EVERYTHING = {"TAP_QONTO_LOGLEVEL": "DEBUG"}
 
 
@@ -105,9 +88,6 @@ def assert_clean(*texts: str) -> None:
     for text in texts:
         assert PLANT not in text
         assert SIGNED not in text
-
-
-# -- whole runs of the real command, all streams, documents included, at DEBUG --------------------
 
 
 def test_a_run_with_an_api_key_shows_no_secret(world: Company, tmp_path: Path) -> None:
@@ -184,9 +164,6 @@ def test_no_process_carries_a_secret_in_its_arguments(world: Company) -> None:
                     arguments.append(path.read_text(errors="replace"))
     assert any("tap-qonto" in text for text in arguments)
     assert_clean(*arguments)
-
-
-# -- everything that goes wrong -------------------------------------------------------------------
 
 
 def echo(status: int, kind: str) -> Fault:
@@ -276,86 +253,6 @@ def test_settings_in_the_wrong_place_are_not_quoted() -> None:
         assert_clean(outcome.log)
 
 
-# -- where requests may go ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "accepted"),
-    [
-        ("https://thirdparty.qonto.com/v2", True),
-        ("http://127.0.0.1:8000/v2", True),
-        ("http://[::1]:8000/v2", True),
-        ("http://localhost/v2", True),
-        ("http://thirdparty.qonto.com/v2", False),
-        ("http://127.0.0.1.example.com/v2", False),
-        ("http://localhost.example.com/v2", False),
-        ("http://127.0.0.1@example.com/v2", False),
-        ("http://192.168.0.10/v2", False),
-        ("ftp://127.0.0.1/v2", False),
-        ("//127.0.0.1/v2", False),
-        ("https://", False),
-        ("https://[", False),
-    ],
-)
-@pytest.mark.parametrize("name", ["api_url", "token_url"])
-def test_plain_http_is_accepted_for_this_machine_only(
-    name: str, url: str, *, accepted: bool
-) -> None:
-    sentences = list(problems({name: url}, {name: {}}))
-    assert not sentences if accepted else "https://" in sentences[0]
-
-
-@pytest.mark.parametrize("name", ["verify", "verify_ssl", "ssl_verify", "tls_verify", "insecure"])
-def test_no_setting_switches_the_check_of_certificates_off(name: str) -> None:
-    outcome = run({"login": LOGIN, "secret_key": SECRET_KEY, name: False})
-    assert outcome.exit_code == 1
-    assert f"The setting '{name}' does not exist" in outcome.log
-
-
-@pytest.mark.usefixtures("slept")
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs a certificate")
-def test_a_host_with_a_certificate_of_its_own_gets_no_credentials(
-    tmp_path: Path,
-) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=PATIENCE,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    received: list[bytes] = []
-
-    def serve(server: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = server.accept()
-                with suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
-                    received.append(tls.recv(65_536))
-
-    with faults.listening() as server:
-        thread = threading.Thread(target=serve, args=(server,), daemon=True)
-        thread.start()
-        settings = {"login": LOGIN, "secret_key": SECRET_KEY, "request_timeout": 5}
-        port = server.getsockname()[1]
-        outcome = run(settings | {"api_url": f"https://localhost:{port}/v2"}, select=["labels"])
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
-    assert outcome.exit_code == 1
-    assert "the TLS certificate or connection was refused" in outcome.log
-    assert not any(PLANT.encode() in request for request in received)
-
-
-# -- columns that somebody has deselected ---------------------------------------------------------
-
-
 def test_a_deselected_property_is_in_no_record_and_no_schema(world: Company) -> None:
     catalog = catalog_of(["memberships"], without={"memberships": ["email"]})
     with DemoServer(key_api(world)) as server:
@@ -383,71 +280,3 @@ def test_batch_which_ignores_the_selection_cannot_be_switched_on(
     assert not list(tmp_path.iterdir())
     about = CliRunner().invoke(TapQonto.get_singer_command(), ["--about", "--format=json"])
     assert "batch" not in json.loads(about.stdout)["capabilities"]
-
-
-# -- the log --------------------------------------------------------------------------------------
-
-
-class Holder:
-    """Holds secrets, as a tap does."""
-
-    def __init__(self, *secrets: str) -> None:
-        self._secrets = secrets
-
-    def secrets(self) -> Iterable[str]:
-        return self._secrets
-
-
-MASKED = {
-    "in a sentence": (f"key {SECRET_KEY}!", "key ***!"),
-    "in a URL": (f"k={PLANT}%2Fkey%2Bwith%3Dspecial%26characters", "k=***"),
-    "in JSON": (json.dumps({"k": 'quo"ted'}), '{"k": "***"}'),
-    "as a header": ("{'Authorization': 'login:unknown', 'Host': 'x'}", "{'Authorization': ***, "),
-    "as a header line": ("authorization: Basic abc def\nHost: x", "authorization: ***\nHost: x"),
-    "as a token": ("sent Bearer abc.def-ghi and more", "sent Bearer *** and more"),
-    "as a link": ("at https://h/a.pdf?X=1&Y=2 now", "at https://h/a.pdf?*** now"),
-    "as a path": ('"GET /a.pdf?X=1&Y=2 HTTP/1.1"', '"GET /a.pdf?*** HTTP/1.1"'),
-    "with a password": ("sftp://user:pass@host/x", "sftp://***@host/x"),
-    "short, as a word": ("login:abc refused", "login:*** refused"),
-    "short, in a word": ("the alphabcet", "the alphabcet"),
-    "nothing": ("What? a = b", "What? a = b"),
-}
-
-
-@pytest.mark.parametrize(("text", "clean"), MASKED.values(), ids=MASKED.keys())
-def test_what_is_masked(text: str, clean: str) -> None:
-    holder = Holder(SECRET_KEY, 'quo"ted', "abc")
-    redaction = Redaction()
-    redaction.watch(holder.secrets)
-    assert redaction.clean(text).startswith(clean)
-
-
-def test_secrets_are_masked_as_long_as_their_holder_lives() -> None:
-    holder = Holder(SECRET_KEY)
-    redaction = Redaction()
-    redaction.watch(holder.secrets)
-    assert redaction.clean(SECRET_KEY) == "***"
-    del holder
-    assert redaction.clean(SECRET_KEY) == SECRET_KEY
-
-
-def test_handlers_that_are_added_later_see_clean_records_too(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    tap = TapQonto(config={"login": LOGIN, "secret_key": SECRET_KEY})
-    handler = logging.StreamHandler(sys.stderr)
-    logger = logging.getLogger("somebody.else")
-    logger.addHandler(handler)
-    logger.warning("%s and %r", SECRET_KEY, {"key": SECRET_KEY})
-    logger.removeHandler(handler)
-    assert capsys.readouterr().err == "*** and {'key': '***'}\n"
-    assert tap.name == "tap-qonto"
-
-
-def test_dependencies_are_quiet_at_debug() -> None:
-    for name in ("urllib3", "botocore", "fsspec", "s3fs", "filelock"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    tap = TapQonto(config={"environment": "demo"})
-    assert tap.name == "tap-qonto"
-    for name in ("urllib3.connectionpool", "botocore.auth", "fsspec", "s3fs", "filelock"):
-        assert not logging.getLogger(name).isEnabledFor(logging.INFO)

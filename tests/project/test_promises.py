@@ -41,7 +41,7 @@ PROMISES: Final = {
     ],
     "Pages are fetched in parallel, in order and within Qonto's rate limit.": [
         "api/test_requests.py::test_pages_of_a_single_account_are_fetched_at_the_same_time",
-        "streams/test_streams.py::test_all_statuses_come_in_one_sorted_sequence_per_account",
+        "streams/test_transactions.py::test_all_statuses_come_in_one_sorted_sequence_per_account",
         "api/test_requests.py::test_the_rate_limit_is_kept_in_every_window",
         "api/test_requests.py::test_runs_that_follow_each_other_quickly_share_one_rate_limit",
     ],
@@ -57,13 +57,13 @@ PROMISES: Final = {
     "Rotating OAuth tokens are kept safe, faults are waited out, a killed run goes on where it "
     "was, one stream's trouble stays its own, and what cannot be helped is one sentence that says "
     "what to do.": [
-        "auth/test_auth.py::test_the_tokens_are_on_disk_before_the_access_token_is_used",
-        "auth/test_auth.py::test_a_killed_run_is_got_over_within_the_grace_period",
-        "api/test_errors.py::test_a_fault_that_passes_costs_a_retry_and_no_row",
+        "auth/test_store.py::test_the_tokens_are_on_disk_before_the_access_token_is_used",
+        "auth/test_token_faults.py::test_a_killed_run_is_got_over_within_the_grace_period",
+        "api/test_faults.py::test_a_fault_that_passes_costs_a_retry_and_no_row",
         "reading/test_kill.py::test_a_killed_run_is_completed_by_the_next_one",
         ISOLATION,
-        "api/test_errors.py::test_a_fault_that_lasts_is_given_up_in_one_sentence",
-        "api/test_errors.py::test_an_answer_that_makes_no_sense_is_told_in_one_sentence",
+        "api/test_faults.py::test_a_fault_that_lasts_is_given_up_in_one_sentence",
+        "api/test_answers.py::test_an_answer_that_makes_no_sense_is_told_in_one_sentence",
     ],
 }
 """The tests, below `tests/`, by sentence."""

@@ -5,78 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import Future
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError
 from tap_qonto.api.pages import Page, Pool
-from tap_qonto.reading.lists import read_newest_first, read_numbered
+from tap_qonto.reading.lists import read_numbered
+from tests.reading.shelf import END, Shelf, at_once, dated, newest, numbered, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 Row = dict[str, Any]
-
-END = "2026-06-01T00:00:00.000000Z"
-
-
-def at_once(work: Callable[..., Page], *args: Any) -> Future[Page]:
-    future: Future[Page] = Future()
-    try:
-        future.set_result(work(*args))
-    except Exception as error:
-        future.set_exception(error)
-    return future
-
-
-POOL = Pool(at_once, 8)
-
-
-class Shelf:
-    """Rows in an order, of which somebody takes some away and adds others between two requests."""
-
-    def __init__(self, rows: list[Row], *, per_page: int = 10) -> None:
-        self.rows = rows
-        self.per_page = per_page
-        self.asked: list[int] = []
-        self.before: Callable[[int], None] = lambda _number: None
-
-    def __call__(self, number: int) -> Page:
-        self.before(number)
-        self.asked.append(number)
-        pages = -(-len(self.rows) // self.per_page)
-        if number > max(pages, 1):
-            raise PastTheEndError
-        rows = self.rows[(number - 1) * self.per_page : number * self.per_page]
-        return Page(rows, number, pages=pages, total=len(self.rows), size=self.per_page)
-
-
-def numbered(count: int) -> list[Row]:
-    return [{"id": f"row-{number}"} for number in range(count)]
-
-
-def dated(count: int) -> list[Row]:
-    """Return rows newest first, an hour apart."""
-    return [
-        {
-            "id": f"row-{n}",
-            "updated_at": f"2026-05-{30 - n // 24:02}T{23 - n % 24:02}:00:00.000000Z",
-        }
-        for n in range(count)
-    ]
-
-
-def read(shelf: Callable[[int], Page], **options: Any) -> Iterator[Row]:
-    return read_numbered(shelf, keys=("id",), pool=POOL, **options)
-
-
-def newest(shelf: Callable[[int], Page], start: str | None = None, **options: Any) -> Iterator[Row]:
-    return read_newest_first(shelf, key="updated_at", start=start, end=END, **options)
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10])
@@ -301,89 +244,9 @@ def test_a_list_that_counts_pages_only_is_read_like_any_other(count: int) -> Non
     assert len(rows) == count
 
 
-# Newest first
-
-
-def test_reading_newest_first_stops_at_the_start() -> None:
-    shelf = Shelf(dated(60))
-    rows = list(newest(shelf, start=shelf.rows[4]["updated_at"]))
-    assert rows == shelf.rows[:5]
-    assert shelf.asked == [1]
-
-
-def test_equal_keys_at_the_start_are_read_to_their_end() -> None:
-    rows = dated(60)
-    for row in rows[5:34]:
-        row["updated_at"] = rows[5]["updated_at"]
-    shelf = Shelf(rows)
-    found = {row["id"] for row in newest(shelf, start=rows[5]["updated_at"])}
-    assert found == {row["id"] for row in rows[:34]}
-
-
-def test_a_page_that_is_short_before_the_start_is_noticed() -> None:
-    shelf = Shelf(dated(60))
-    short = iter([True])
-
-    def behind(number: int) -> Page:
-        page = shelf(number)
-        return page._replace(rows=page.rows[2:]) if next(short, False) else page
-
-    rows = list(newest(behind, start=shelf.rows[4]["updated_at"]))
-    assert {row["id"] for row in rows} == {f"row-{number}" for number in range(5)}
-
-
-def test_a_page_of_unknown_size_is_no_reason_to_stop_at_the_start() -> None:
-    """It may lack a row, which only the count of all rows tells."""
-    shelf = Shelf(dated(35))
-
-    def lacking(number: int) -> Page:
-        page = shelf(number)
-        rows = [row for row in page.rows if row["id"] != "row-2"]
-        return page._replace(rows=rows, size=None)
-
-    with pytest.raises(ListError, match="counts 35 rows, but sent only 34"):
-        list(newest(lacking, start=shelf.rows[5]["updated_at"]))
-
-
-@pytest.mark.parametrize("pages", [3, 6])
-def test_rows_that_move_to_the_front_at_each_request_hide_no_other(pages: int) -> None:
-    shelf = Shelf(dated(pages * 10))
-    existed = {row["id"] for row in shelf.rows}
-    minutes = iter(range(60))
-
-    def touch(_number: int) -> None:
-        row = shelf.rows.pop()
-        at = f"2026-06-02T00:{next(minutes):02}:00.000000Z"
-        shelf.rows.insert(0, {**row, "updated_at": at})
-
-    shelf.before = touch
-    assert {row["id"] for row in newest(shelf)} == existed
-
-
-@settings(deadline=None)  # a busy machine is no fault
-@given(order=st.permutations(range(12)), per_page=st.integers(1, 5))
-def test_a_list_that_is_not_newest_first_is_read_to_its_end(
-    order: list[int], per_page: int
-) -> None:
-    """Unless its rows happen to be in order down to the start, which nobody could tell apart."""
-    rows = [
-        {"id": str(day), "updated_at": f"2026-01-{day + 1:02}T00:00:00.000000Z"} for day in order
-    ]
-    shelf = Shelf(rows, per_page=per_page)
-    start = "2026-01-07T00:00:00.000000Z"
-    found = {row["id"] for row in newest(shelf, start=start)}
-    last = max(shelf.asked)
-    seen = rows[: last * per_page]
-    assert found == {row["id"] for row in seen if row["updated_at"] >= start}
-    in_order = seen == sorted(seen, key=lambda row: row["updated_at"], reverse=True)
-    assert last * per_page >= len(rows) or (in_order and seen[-1]["updated_at"] < start)
-
-
-# Memory
-
 PROGRAM = """
 import json, resource
-from tests.reading.test_lists import POOL
+from tests.reading.shelf import POOL
 from tap_qonto.api.pages import Page
 from tap_qonto.reading.lists import read_numbered
 

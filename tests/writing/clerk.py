@@ -1,7 +1,6 @@
 """A server that takes documents, clients and invoices: written from Qonto's documents alone.
 
-It has *manners*: how it does all that the documents leave open. It can be asked afterwards what
-it made.
+It has *manners*: how it does all that they leave open. It can be asked afterwards what it made.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from tap_qonto.writing.rows import Inbox
 from tap_qonto.writing.run import Terms, World, carry_out
 from tap_qonto.writing.streams import READERS
 from tests.kit.target import Loaded, load
-from tests.writing.bank import DyingBank, Killed, Killer, StoppingJournal
+from tests.writing.runs import DyingBank, Killed, Killer, StoppingJournal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

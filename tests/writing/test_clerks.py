@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.writing.bank import Killed, Killer
 from tests.writing.clerk import Clerk, Manners, RefusedError, Serving
 from tests.writing.office import CLIENT, INVOICE, Office
+from tests.writing.runs import Killed, Killer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

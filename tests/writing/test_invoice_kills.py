@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.writing.bank import Killer
 from tests.writing.office import CLIENT, INVOICE, Made, Office, office_at
+from tests.writing.runs import Killer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,11 +31,7 @@ from tap_qonto.writing.streams import READERS
 from tests.writing.bank import (
     KEY_LIFE,
     Bank,
-    DyingBank,
-    Killed,
-    Killer,
     Row,
-    StoppingJournal,
     fail_after,
     instead,
     lose_answer,
@@ -44,6 +40,7 @@ from tests.writing.bank import (
     work_on,
 )
 from tests.writing.office import CLIENT, INVOICE, PDF, Made
+from tests.writing.runs import DyingBank, Killed, Killer, StoppingJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

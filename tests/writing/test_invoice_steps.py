@@ -10,9 +10,9 @@ import pytest
 
 from tap_qonto.documents.facturx import Totals
 from tap_qonto.writing import papers
-from tests.writing.bank import Killed, Killer
 from tests.writing.clerk import RefusedError
 from tests.writing.office import CLIENT, INVOICE, PDF, office_at
+from tests.writing.runs import Killed, Killer
 from tests.writing.test_clerks import clerk_at
 
 if TYPE_CHECKING:

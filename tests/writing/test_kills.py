@@ -15,15 +15,13 @@ from tests.writing.bank import (
     KEY_LIFE,
     TRANSFERS,
     Bank,
-    Killer,
-    die,
     fail_after,
     lose_answer,
     lose_request,
     row,
-    run,
     work_on,
 )
+from tests.writing.runs import Killer, die, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

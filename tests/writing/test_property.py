@@ -19,19 +19,16 @@ from tests.writing.bank import (
     KEY_LIFE,
     TRANSFERS,
     Bank,
-    Killed,
-    Killer,
     Row,
-    Told,
     fail_after,
     instead,
     lose_answer,
     lose_request,
     refuse_connection,
     row,
-    run,
     work_on,
 )
+from tests.writing.runs import Killed, Killer, Told, run
 
 ROWS = 3
 """Names of rows; each comes with one of two contents."""
