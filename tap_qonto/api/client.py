@@ -267,7 +267,10 @@ class Client:
         """Return an answer that was asked for early, or ask now; and whether it was early."""
         with self._early_lock:
             early = self._early.pop(query, None)
-        return (self._get(query, tries), False) if early is None else (early.result(), True)
+        # What has not begun yet is not waited for: it may stand behind whoever asks, for ever.
+        if early is None or early.cancel():
+            return self._get(query, tries), False
+        return early.result(), True
 
     def _get(self, query: Query, tries: int | None = None) -> _Answer:
         def told(error: FaultError, wait: float) -> None:

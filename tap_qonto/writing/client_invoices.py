@@ -136,7 +136,7 @@ class ClientInvoices:
             reason = f"the invoice {item.qonto_id} {wrong}, and is final already"
         elif row.finalize:
             return self._finalize(item, row, is_draft=is_draft)
-        elif is_draft:
+        elif is_draft or row.external_id in self._there:
             return self._settle(item, row)
         else:
             reason = f"the invoice {item.qonto_id} is final, though only a draft was asked for"
@@ -171,7 +171,8 @@ class ClientInvoices:
         """Look at the invoice that has a row's number already; the row may have made it itself."""
         invoice = self._issued.numbered(row.number)
         if invoice is None:
-            sure, perhaps = self._issued.made_by(write.entry, row, client_id)
+            around = self._issued.around([row])
+            sure, perhaps = self._issued.like(around, row, client_id)
             alike = sure or perhaps
             invoice = alike[0] if len(alike) == 1 else None
             if invoice is None:

@@ -193,7 +193,7 @@ class Issued:
         return self._read[name]
 
     def made_by(
-        self, entry: Entry, row: InvoiceRow, client_id: str, since: str = ""
+        self, entry: Entry, row: InvoiceRow, client_id: str, since: str
     ) -> tuple[list[Row], list[Row]]:
         """Return what a lost request may have made, as `like` does.
 
@@ -210,7 +210,7 @@ class Issued:
         earliest = shift(instant(entry.first_attempt_at), -_CLOCKS)
         invoices = [
             invoice
-            for invoice in self._since(as_filter(since or earliest))
+            for invoice in self._since(as_filter(since))
             if not isinstance(at := invoice.get("created_at"), str) or uniform(at) >= earliest
         ]
         return self.like(invoices, row, client_id)

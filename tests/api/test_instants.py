@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_qonto.api.instants import uniform
 
-MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31))  # noqa: DTZ001 - any zone
+MOMENTS = st.datetimes(datetime.fromisoformat("1970-01-01"), datetime.fromisoformat("2999-12-31"))
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(moment=MOMENTS, digits=st.integers(0, 6))
 def test_a_fraction_of_any_length_becomes_microseconds(moment: datetime, digits: int) -> None:
     fraction = f".{moment.microsecond:06}"[: digits + 1] if digits else ""
@@ -21,12 +22,14 @@ def test_a_fraction_of_any_length_becomes_microseconds(moment: datetime, digits:
     assert uniform(f"{text}Z") == uniform(f"{text}+00:00") == uniform(text) == expected
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(moment=MOMENTS, minutes=st.integers(-14 * 60, 14 * 60))
 def test_an_offset_is_taken_into_account(moment: datetime, minutes: int) -> None:
     there = moment.replace(tzinfo=UTC).astimezone(timezone(timedelta(minutes=minutes)))
     assert uniform(there.isoformat()) == uniform(moment.isoformat())
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(first=MOMENTS, second=MOMENTS)
 def test_the_order_of_texts_is_the_order_in_time(first: datetime, second: datetime) -> None:
     texts = uniform(first.isoformat()), uniform(f"{second.isoformat()}Z")

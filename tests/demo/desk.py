@@ -1,15 +1,24 @@
-"""Somebody who writes to the demo company as Qonto's documentation says, and the files for it."""
+"""Somebody who writes to a demo company, at a time that a test sets."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import requests
 
-from tap_qonto.demo import Api, Company, Request
+from tap_qonto.demo import (
+    Api,
+    Company,
+    Request,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Opener = Callable[..., Company]
 
 Row = dict[str, Any]
 

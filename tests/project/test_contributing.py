@@ -93,3 +93,9 @@ def test_few_lines_are_kept_from_the_lint_and_each_says_why() -> None:
     ]
     assert len(kept) <= MOST_EXCEPTIONS, kept
     assert not [line for line in kept if not re.search(KEPT + r": [A-Z0-9, ]+ - \S", line)]
+
+
+def test_no_test_reaches_into_a_module() -> None:
+    patches = re.compile(r"""(?:setattr|patch|delattr)\(\s*["']tap_qonto\.""")
+    assert patches.search('monkeypatch.setattr("' + 'tap_qonto.tap.time", clock)')
+    assert not [name for name, text in code("tests").items() if patches.search(text)]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from jsonschema import Draft202012Validator
 
+from tap_qonto.schemas import emitted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -369,3 +371,10 @@ def test_document_streams_share_their_columns(stream: str, further: set[str]) ->
         columns[name].types == ({"object"} if name == "probative_attachment" else {"string"})
         for name in further
     )
+
+
+@pytest.mark.parametrize("stream", KEYS)
+def test_a_table_begins_with_its_key_and_ends_with_what_has_no_column(stream: str) -> None:
+    columns = list(emitted(stream, KEYS[stream])["properties"])
+    assert tuple(columns[: len(KEYS[stream])]) == KEYS[stream]
+    assert columns[-1] == "additional_properties"

@@ -6,10 +6,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_qonto.demo import Api, Company
 from tap_qonto.tap import TapQonto
+from tests.kit.manual import ROOT
 from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
@@ -199,3 +201,28 @@ def test_a_number_may_come_as_text_as_environments_have_it(
 def test_text_that_is_no_fitting_number_is_refused(text: str) -> None:
     with pytest.raises(ConfigValidationError, match="Set rate_limit_share to a number"):
         TapQonto(config={"environment": "demo", "rate_limit_share": text})
+
+
+def test_the_environments_share_no_place_and_store_documents() -> None:
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    base = {loader["name"]: loader.get("config") for loader in project["plugins"]["loaders"]}
+    places: dict[str, list[str]] = {}
+    for environment in project["environments"]:
+        plugins = environment["config"]["plugins"]
+        own = {loader["name"]: loader["config"] for loader in plugins["loaders"]}
+        for loader, name in PLACES.items():
+            place = own.get(loader, {}).get(name) or base[loader][name]
+            places.setdefault(loader, []).append(place)
+        [tap] = plugins["extractors"]
+        places.setdefault("documents", []).append(tap["config"]["attachments_path"])
+    for name, named in places.items():
+        assert len(set(named)) == len(named) == 3, name
+
+
+PLACES = {
+    "target-duckdb": "path",
+    "target-postgres": "default_target_schema",
+    "target-jsonl": "destination_path",
+    "target-csv": "output_path",
+}
+"""The setting of each loader that says where rows go."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_qonto.api.client import Client
 from tap_qonto.api.errors import ListError
-from tap_qonto.api.pages import Page
-from tap_qonto.demo import Api, Company, Response
+from tap_qonto.api.pages import Page, Query
+from tap_qonto.api.transport import Transport
+from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, Response
 from tap_qonto.streams.early import FEW, ReadAhead, is_worth_it
 from tests.kit.runner import PATIENCE, Row, run
 
@@ -118,6 +121,25 @@ def test_rows_that_were_read_early_are_given_out_once() -> None:
     assert ahead.take() is None, "whoever reads the list again reads it anew"
 
 
+def test_whoever_asks_does_not_wait_for_what_stands_behind() -> None:
+    adapter = DemoAdapter(Api(Company(transactions=0)))
+    transport = Transport(
+        DEMO_API_URL, auth=None, headers={}, timeout=PATIENCE, concurrency=1, adapter=adapter
+    )
+    client = Client(transport, concurrency=1)
+    query, asked_early = Query("labels", "/labels"), threading.Event()
+
+    def ask() -> Row:
+        asked_early.wait(PATIENCE)
+        return client.get(query)
+
+    answer = client.submit(ask)
+    client.ask_early([query])
+    asked_early.set()
+    assert answer.result(PATIENCE)["labels"]
+    client.close()
+
+
 # Transactions
 
 
@@ -166,3 +188,14 @@ def test_a_run_that_finds_nothing_new_takes_few_requests() -> None:
     later = run(api=Api(company), state=earlier.state)
     assert later.exit_code == 0, later.log
     assert len(later.requests) <= 60
+
+
+def test_threads_change_more_often_only_while_a_run_waits_for_answers_from_far_away() -> None:
+    api = Api(Company(transactions=300))
+    before, seen = sys.getswitchinterval(), []
+    api.before.append(lambda _request: seen.append(sys.getswitchinterval()))
+    done = run(api=api, select=["labels", "teams", "clients"], latency=0.1)
+    assert done.exit_code == 0, done.log
+    assert seen[0] == before
+    assert seen[-1] < before
+    assert sys.getswitchinterval() == before

@@ -71,18 +71,21 @@ def test_the_total_of_transactions_is_told_when_every_account_has_told_its_own(
     assert all(rows <= total for rows, total, _ in lines)
 
 
-def test_until_every_list_has_told_its_total_the_rows_alone_are_counted(
+def test_until_every_list_has_told_its_own_the_rows_alone_are_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     passed = [0.0]
-    progress = Progress("transactions", quiet=False, every=1.0, stopwatch=lambda: passed[0])
+    progress = Progress("transactions", quiet=False, stopwatch=lambda: passed[0])
     progress.lists = 2
     with caplog.at_level(logging.INFO, "tap-qonto"):
-        for account in ("first", "second"):
-            progress.expect(account, 40)
-            passed[0] += 2.0
+        for account in ("one", "two"):
+            progress.expect(account, 10)
+            passed[0] += 10.0
             progress.increment()
-    assert [" of 80 rows" in message for message in caplog.messages] == [False, True]
+    assert caplog.messages == [
+        "transactions: 1 rows, 0 rows/s",
+        "transactions: 2 of 20 rows (10%), 0 rows/s, 180 s left",
+    ]
 
 
 @pytest.mark.parametrize("count", ["capped", "true"])

@@ -25,6 +25,8 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.writing.manners import Manners
+
 Row = dict[str, Any]
 
 REQUIRED: Final = {
@@ -41,34 +43,6 @@ _NAMES: Final = {"supplier_invoices": "supplier_invoice", "clients": "client",
                  "client_invoices": "client_invoice"}  # fmt: skip
 
 
-@dataclass(kw_only=True)
-class Manners:
-    """What a server does where others might do something else."""
-
-    wrapped: bool = True
-    """Whether objects come in envelopes."""
-    created: int = 200
-    """Status of answers that tell of something new."""
-    hides: frozenset[str] = frozenset()
-    """Optional fields that no answer has; ``*`` for all of them."""
-    filters: bool = True
-    """Whether it honours filters."""
-    keys: bool = True
-    """Whether it remembers the keys of what it made."""
-    order: str = "reversed"
-    """Order of what it made together: ``reversed``, ``any``, or ``twice``, each one two times."""
-    meta: bool = True
-    """Whether its lists are counted."""
-    numbers_drafts: bool = True
-    """Whether a draft tells the number that it will have."""
-    lag: int = 0
-    """How often it does not find what it has just made, when asked for it by its ID."""
-    writes: Callable[[str, Row], Row] = lambda _name, row: row
-    """Changes a row as it is told (name of the list, row)."""
-    answers: Callable[[Row], Row] = dict
-    """Changes the answer to the documents that were sent together."""
-
-
 class Seen(NamedTuple):
     """One request."""
 
@@ -76,7 +50,7 @@ class Seen(NamedTuple):
     path: str
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class RefusedError(Exception):
     """The request is answered with something else than what it asks for."""
 
     def __init__(self, status: int, body: Any) -> None:
@@ -93,13 +67,17 @@ class Clerk:
     rows: dict[str, dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     before: list[Callable[[str, str], None]] = field(default_factory=list)
-    """Are called with method and path before the work; may raise `Refused` or an `OSError`."""
+    """Are called with method and path before the work; may raise `RefusedError` or an `OSError`."""
     after: list[Callable[[str, str], None]] = field(default_factory=list)
     """The same after the work."""
     requests: list[Seen] = field(default_factory=list)
     url: str = ""
     one_file_per_content: bool = False
     """Whether files of the same content are one."""
+    makes_final: bool = False
+    """Whether it makes invoices final at once, whatever status is asked for."""
+    shows_files: bool = True
+    """Whether it tells where files can be had."""
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
@@ -186,7 +164,7 @@ class Clerk:
 
     def _attachment(self, one: str) -> Row:
         name, content = self.files[one]
-        if "*" in self.manners.hides:
+        if "*" in self.manners.hides or not self.shows_files:
             return {"id": one}
         return {"id": one, "file_name": name, "file_size": str(len(content)),
                 "url": f"{self.url}/files/{one}"}  # fmt: skip
@@ -240,12 +218,7 @@ class Clerk:
                                "source": {"pointer": pointer}})  # fmt: skip
                 continue
             if kept is None:
-                kept = self._known[f"item {key}"] = self._id()
-                self.rows["supplier_invoices"][kept] = {
-                    "id": kept, "organization_id": "o-1", "status": "to_review",
-                    "created_at": self._now(), "updated_at": self._now(), "attachment_id": file,
-                    "file_name": self.files[file][0],
-                }  # fmt: skip
+                kept = self._known[f"item {key}"] = self.arrive(self.files[file][0], file)
             created.append(self._told("supplier_invoices", self.rows["supplier_invoices"][kept]))
         created.reverse()
         if self.manners.order == "any":
@@ -266,8 +239,9 @@ class Clerk:
             line = Decimal(item["quantity"]) * Decimal(item["unit_price"]["value"])
             net, vat = net + line, vat + line * Decimal(item["vat_rate"])
         total = (net + vat).quantize(Decimal("0.01"))
+        status = "unpaid" if self.makes_final else sent.get("status", "unpaid")
         row = {key: value for key, value in sent.items() if key not in ("client_id", "number")} | {
-            "id": self._id(), "organization_id": "o-1", "status": sent.get("status", "unpaid"),
+            "id": self._id(), "organization_id": "o-1", "status": status,
             "created_at": self._now(), "updated_at": self._now(), "number": number,
             "client": {"id": sent["client_id"]}, "attachment_id": None,
             "total_amount": {"value": str(total), "currency": "EUR"},
@@ -293,6 +267,16 @@ class Clerk:
         return 200, self._wrapped("client_invoice", self._told("client_invoices", row))
 
     # For tests
+
+    def arrive(self, name: str, file: str = "") -> str:
+        """Let a document become a supplier invoice; return its ID."""
+        one = self._id()
+        self.rows["supplier_invoices"][one] = {
+            "id": one, "organization_id": "o-1", "status": "to_review",
+            "created_at": self._now(), "updated_at": self._now(), "attachment_id": file or None,
+            "file_name": name,
+        }  # fmt: skip
+        return one
 
     def forget(self) -> None:
         """Forget all keys, as after half an hour."""
@@ -341,7 +325,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             status, value = self.clerk.answer(method, self.path, self.headers, body)
-        except Refused as refused:
+        except RefusedError as refused:
             status, value = refused.status, refused.body
         except OSError:
             self.close_connection = True

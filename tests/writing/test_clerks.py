@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.writing.clerk import Clerk, Manners, Refused, Serving
+from tests.writing.clerk import Clerk, RefusedError, Serving
+from tests.writing.manners import Manners
 from tests.writing.office import CLIENT, INVOICE, Office
 from tests.writing.runs import Killed, Killer
 
@@ -101,6 +102,18 @@ MANNERS: dict[str, Row] = {
     "clients in the columns of before": {"writes": _older_columns},
     "spelt otherwise": {"writes": _own_spelling},
 }
+_LIKE_OTHERS = ("201", "207", "in any order", "the same item twice", "lists that are not counted",
+                "drafts that hide their number")  # fmt: skip
+
+
+def told_apart(manners: dict[str, Row]) -> list[Any]:
+    """Return cases of which those that hardly differ from others are left to the slow tests."""
+    return [
+        pytest.param(value, id=name, marks=[pytest.mark.slow] * (name in _LIKE_OTHERS))
+        for name, value in manners.items()
+    ]
+
+
 ONCE = {"clients": 2, "client_invoices": 2, "supplier_invoices": 3}
 
 
@@ -151,7 +164,7 @@ def test_an_answer_that_is_lost_makes_nothing_twice(manners: Row, tmp_path: Path
         assert len(clerk.rows["clients"]) <= 2 + nameless  # whom nothing tells from others
 
 
-@pytest.mark.parametrize("manners", MANNERS.values(), ids=MANNERS)
+@pytest.mark.parametrize("manners", told_apart(MANNERS))
 def test_without_its_journal_a_run_makes_no_second_one(manners: Row, tmp_path: Path) -> None:
     with clerk_at(tmp_path, **manners) as (office, clerk):
         rows = all_rows(office)
@@ -169,7 +182,7 @@ def test_without_its_journal_a_run_makes_no_second_one(manners: Row, tmp_path: P
 SILENT = {"nothing told": {"hides": frozenset({"*"}), "filters": False}}
 
 
-@pytest.mark.parametrize("manners", (MANNERS | SILENT).values(), ids=MANNERS | SILENT)
+@pytest.mark.parametrize("manners", told_apart(MANNERS | SILENT))
 def test_a_run_that_died_is_finished_when_all_keys_are_forgotten(
     manners: Row, tmp_path: Path
 ) -> None:
@@ -225,7 +238,9 @@ ANSWERS: dict[str, Callable[[Row], Row]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [1, 2, 20, 21])
+@pytest.mark.parametrize(
+    "number", [2, 21, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 20))]
+)
 @pytest.mark.parametrize("answers", ANSWERS.values(), ids=ANSWERS)
 def test_whatever_the_answer_an_item_that_failed_is_the_only_one(
     answers: Callable[[Row], Row], number: int, tmp_path: Path
@@ -266,7 +281,7 @@ def test_one_document_that_has_all_refused_is_the_only_one_that_is(tmp_path: Pat
                 for row in answer["supplier_invoices"]:
                     del clerk.rows["supplier_invoices"][row["id"]]
                 clerk.forget()
-                raise Refused(400, body)
+                raise RefusedError(400, body)
             return answer
 
         clerk.manners.answers = refuse
@@ -304,9 +319,10 @@ PATHS = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(
-    ("status", "shape"), list(zip([400, 404, 409, 422, 413, 405, 412, 400], SHAPES, strict=True))
-)
+@pytest.mark.parametrize(("status", "shape"), [
+    pytest.param(status, shape, marks=[pytest.mark.slow] * (shape in ("flat", "nested", "nothing")))
+    for status, shape in zip([400, 404, 409, 422, 413, 405, 412, 400], SHAPES, strict=True)
+])  # fmt: skip
 def test_a_refusal_rejects_its_row_with_a_sentence_and_makes_nothing(
     status: int, shape: str, path: str, tmp_path: Path
 ) -> None:
@@ -314,7 +330,7 @@ def test_a_refusal_rejects_its_row_with_a_sentence_and_makes_nothing(
 
         def refuse(method: str, asked: str) -> None:
             if method == "POST" and asked.endswith(path):
-                raise Refused(status, SHAPES[shape])
+                raise RefusedError(status, SHAPES[shape])
 
         rows = {SUPPLIER: office.documents(2), CLIENTS: [CLIENT], INVOICES: [INVOICE]}
         if PATHS[path] != SUPPLIER:
@@ -350,7 +366,7 @@ def test_a_conflict_over_the_own_number_is_no_refusal(
         def lose_and_conflict(method: str, path: str) -> None:
             if method == "POST" and path == "/client_invoices":
                 body = {"errors": [{"code": code, "status": "409"}]} if code else {}
-                raise Refused(409, body)
+                raise RefusedError(409, body)
 
         clerk.after.append(lose_and_conflict)  # as if the request came twice
         first = office.send(rows, attachments_path="")

@@ -313,16 +313,19 @@ def after(*faults: tuple[str, int], **other: Any) -> Round:
     return WHOLE._replace(faults=faults, **other)
 
 
-LOST, GONE, FAILED = 3, 4, len(FAULTS)
+LATE, LOST, GONE, FAILED = -1, 3, 4, len(FAULTS)
 PASTS = {
-    "a document that fails": Past(30.0, True, (after(("bulk", FAILED + 19)),)),  # noqa: FBT003
+    "a document that fails": Past(30.0, True, (after(("bulk", FAILED + 19)),)),
     "documents lost, without their ids": Past(
-        0.0, False, (after(("bulk", LOST), ("bulk", GONE)),)  # noqa: FBT003
+        0.0, False, (after(("bulk", LOST), ("bulk", GONE)),)
     ),
-    "everything lost once": Past(30.0, True, (  # noqa: FBT003
+    "everything lost once": Past(30.0, True, (
         after(*((path, LOST) for path in PATHS)), after(*((path, GONE) for path in PATHS)),
     )),
-    "dead, and without its journal": Past(0.0, True, (  # noqa: FBT003
+    "everything done late": Past(0.0, True, (
+        after(*((path, LATE) for path in PATHS)),
+    )),
+    "dead, and without its journal": Past(0.0, True, (
         after(dies_at=20), after(is_journal_lost=True, later=True),
     )),
 }  # fmt: skip

@@ -129,7 +129,7 @@ LISTINGS: Final[dict[str, Listing]] = {
         parameters=_CREATED, scope="client_invoices.read",
     ),
     "/clients": Listing(
-        "clients", "clients", sorts=("updated_at",), order="name:asc", item="client",
+        "clients", "clients", sorts=("created_at", "updated_at"), order="name:asc", item="client",
         scope="client.read",
         parameters=_UPDATED | {
             "filter[email]": same_text("email"),
@@ -142,7 +142,7 @@ LISTINGS: Final[dict[str, Listing]] = {
     ),
     "/supplier_invoices": Listing(
         "supplier_invoices", "supplier_invoices", per_page=25, order="created_at:desc",
-        sorts=("updated_at",), item="supplier_invoice", scope="supplier_invoice.read",
+        sorts=("created_at", "updated_at"), item="supplier_invoice", scope="supplier_invoice.read",
         parameters=_UPDATED | {
             "filter[created_at_from]": since("created_at"),
             "filter[attachment_id]": equal("attachment_id", uuid),

@@ -1,4 +1,4 @@
-"""What was written stays: for the tap that reads it back, and in a file over a kill."""
+"""What is written to the demo company is kept, and who may write."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import requests
 
-from tap_qonto.demo import Company, WorldFileError
-from tests.demo.desk import PDF, Desk, item
+from tap_qonto.demo import (
+    Api,
+    Company,
+    DemoServer,
+    OAuth,
+    WorldFileError,
+)
 from tests.kit.runner import run
 
 if TYPE_CHECKING:
@@ -25,7 +30,45 @@ if TYPE_CHECKING:
 
     Opener = Callable[..., Company]
 
-Row = dict[str, Any]
+from tests.demo.desk import PDF, Desk, Row, item
+
+COMMANDS = ["/sepa/verify_payee", "/sepa/transfers", "/clients", "/client_invoices"]
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_body_that_is_no_object_is_refused(path: str) -> None:
+    desk = Desk()
+    for content, code in (
+        (b"{", "malformed_json"),
+        (b"[]", "bad_request"),
+        (b"", "malformed_json"),
+    ):
+        headers = {"Content-Type": "application/json", **desk.keyed("k")}
+        answer = desk.send("POST", path, content, headers)
+        assert (answer.status, answer.code) == (400, code)
+    assert desk.send("POST", path, b"{}", desk.keyed("k")).code == "bad_request"
+
+
+def test_payments_need_oauth_and_its_scope() -> None:
+    oauth = OAuth()
+    limited = OAuth(scope="organization.read client.write")
+    desk = Desk(authorization="acme:secret", oauth=oauth)
+    body = {"iban": desk.payee["iban"], "beneficiary_name": "A"}
+    key = desk.post("/sepa/verify_payee", body, Authorization="acme:secret")
+    assert (key.status, key.code) == (401, "unauthorized")
+    assert desk.post("/clients", {}, Authorization="acme:secret").status == 422
+    key = desk.post("/sepa/transfers", {}, "k", Authorization="acme:secret")
+    assert (key.status, key.code) == (401, "unauthorized")
+    bearer = f"Bearer {oauth.issue()}"
+    assert desk.post("/sepa/verify_payee", body, Authorization=bearer).status == 200
+    narrow = Desk(oauth=limited)
+    bearer = f"Bearer {limited.issue()}"
+    for path in ("/sepa/verify_payee", "/sepa/transfers", "/attachments", "/client_invoices"):
+        answer = narrow.post(path, body, "k", Authorization=bearer)
+        assert (answer.status, answer.code) == (403, "forbidden")
+    assert narrow.post("/clients", {}, Authorization=bearer).status == 422
+    reading = narrow.send("GET", "/clients", headers={"Authorization": bearer})
+    assert reading.status == 403
 
 
 @pytest.mark.slow
@@ -177,3 +220,16 @@ def test_the_command_keeps_what_is_written_over_a_kill(tmp_path: Path) -> None:
     assert sent[0] == sent[1]
     with closing(Company(transactions=60, path=tmp_path / "w")) as kept:
         assert kept.total("sepa_transfers") == company.total("sepa_transfers") + 1
+
+
+def test_the_socket_takes_commands_too() -> None:
+    desk = Desk()
+    with DemoServer(Api(desk.company)) as server, requests.Session() as client:
+        headers = {"X-Qonto-Idempotency-Key": "k"}
+        answer = client.post(
+            f"{server.api_url}/attachments", files={"file": ("é.pdf", PDF)}, headers=headers
+        )
+        uuid = answer.json()["attachment"]["id"]
+        link = client.get(f"{server.api_url}/attachments/{uuid}").json()["attachment"]["url"]
+        assert client.get(link).content == PDF
+        assert server.requests[0].method == "POST"

@@ -1,17 +1,26 @@
-"""The demo company checks payees and takes transfers by the rules that Qonto documents."""
+"""Payments to the demo company, by the rules that Qonto documents."""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo import Writing
+from tap_qonto.demo import (
+    Company,
+    Request,
+    Response,
+    Writing,
+)
 from tap_qonto.demo.world.moments import parse
-from tests.demo.desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Opener = Callable[..., Company]
+
+from tests.demo.desk import Desk
 
 NAMES: dict[str, tuple[Callable[[str], str], str]] = {
     "the name as it is": (lambda name: name, "MATCH"),
@@ -242,3 +251,61 @@ def test_a_document_above_30000_lands_at_the_transaction() -> None:
     transaction = desk.company.get("transactions", transfer["transaction_id"])
     assert transaction is not None
     assert [one["id"] for one in transaction["attachments"]] == [attachment]
+
+
+def test_a_key_repeats_the_old_answer_for_half_an_hour_whatever_the_body() -> None:
+    desk = Desk()
+    first = desk.pay("k")
+    desk.later(minutes=29, seconds=59)
+    assert desk.pay("k", amount="999.00", reference="other") == first
+    assert desk.post("/sepa/transfers", {}, "k") == first
+    assert len(desk.transfers()) == 1
+    desk.later(seconds=1)
+    again = desk.pay("k")
+    assert again.status == 200
+    assert again.body["transfer"]["id"] != first.body["transfer"]["id"]
+    assert len(desk.transfers()) == 2
+
+
+@pytest.mark.parametrize("path", ["/sepa/transfers", "/attachments"])
+def test_a_key_is_mandatory_where_qonto_lists_it(path: str) -> None:
+    answer = Desk().post(path, {})
+    assert (answer.status, answer.code) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(("locked", "made"), [(True, 1), (False, 2)])
+def test_two_requests_with_one_key_at_once(locked: bool, made: int) -> None:
+    desk = Desk(writing=Writing(lock_keys=locked, work_time=0.05))
+    order = desk.order()
+    gate = threading.Barrier(2)
+
+    def send() -> None:
+        gate.wait()
+        assert desk.post("/sepa/transfers", order, "k").status == 200
+
+    threads = [threading.Thread(target=send) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(desk.transfers()) == made
+
+
+def test_an_answer_can_get_lost_after_the_work_and_lists_can_lag() -> None:
+    desk = Desk(writing=Writing(list_delay=30))
+
+    def lose(request: Request, _: Response) -> Response | None:
+        if request.method == "POST" and request.path.endswith("/transfers"):
+            raise ConnectionResetError
+        return None
+
+    order = desk.order()
+    desk.api.after.append(lose)
+    with pytest.raises(ConnectionResetError):
+        desk.post("/sepa/transfers", order, "k")
+    desk.api.after.clear()
+    assert desk.transfers() == []
+    desk.later(seconds=30)
+    (found,) = desk.transfers()
+    repeated = desk.post("/sepa/transfers", order, "k").body["transfer"]
+    assert repeated["id"] == found["id"]
