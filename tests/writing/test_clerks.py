@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.writing.clerk import Clerk, Manners, RefusedError, Serving
+from tests.writing.clerk import Clerk, RefusedError, Serving
+from tests.writing.manners import Manners
 from tests.writing.office import CLIENT, INVOICE, Office
 from tests.writing.runs import Killed, Killer
 
