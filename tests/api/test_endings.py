@@ -68,6 +68,7 @@ def is_safe(outcome: Run, world: Company) -> bool:
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.slow
 def test_a_signal_ends_the_run_with_the_last_safe_state(
     company: Company, signum: int, code: int
 ) -> None:
@@ -113,6 +114,7 @@ def wait_until_full(pipe: IO[bytes]) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much a pipe holds")
+@pytest.mark.slow
 def test_a_signal_does_not_tear_a_message_when_the_pipe_is_full() -> None:
     settings = {"environment": "demo"}
     with start_process(settings, catalog=catalog_of(["transactions"])) as process:

@@ -62,6 +62,7 @@ def test_a_fault_that_passes_costs_a_retry_and_no_row(
     assert not errors(outcome)
 
 
+@pytest.mark.slow
 def test_a_body_without_end_costs_a_retry_and_no_row(small: Company, waits: list[float]) -> None:
     # Seconds enough for an answer of a busy machine, and four attempts to spare.
     api = failing(small, "/labels", faults.dribble)
@@ -172,6 +173,7 @@ def test_a_fault_that_lasts_is_given_up_in_one_sentence(
     assert "Traceback" not in outcome.log
 
 
+@pytest.mark.slow
 def test_a_body_without_end_is_given_up_in_one_sentence(small: Company, waits: list[float]) -> None:
     api = failing(small, "/labels", always=faults.dribble)
     outcome = run({"request_timeout": 0.2}, api=api, select=["labels"])
@@ -182,6 +184,7 @@ def test_a_body_without_end_is_given_up_in_one_sentence(small: Company, waits: l
     assert len(waits) == 5
 
 
+@pytest.mark.slow
 def test_headers_without_end_are_given_up(waits: list[float]) -> None:
     with faults.endless_headers() as api_url:
         settings = {"api_url": api_url, "login": "a", "secret_key": "b", "request_timeout": 0.2}

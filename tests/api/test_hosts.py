@@ -56,6 +56,7 @@ def test_no_setting_switches_the_check_of_certificates_off(name: str) -> None:
 
 @pytest.mark.usefixtures("slept")
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs a certificate")
+@pytest.mark.slow
 def test_a_host_with_a_certificate_of_its_own_gets_no_credentials(
     tmp_path: Path,
 ) -> None:

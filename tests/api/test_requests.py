@@ -60,6 +60,7 @@ def test_a_user_of_several_companies_names_the_one_that_is_read(
     assert done.records["labels"]
 
 
+@pytest.mark.slow
 def test_a_concurrency_of_one_means_one_request_at_a_time() -> None:
     api = Api(Company(transactions=300), page_limit=20)
     overlap = Overlap(0.001)
@@ -72,6 +73,7 @@ def test_a_concurrency_of_one_means_one_request_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("concurrency", [2, 8])
+@pytest.mark.slow
 def test_pages_of_a_single_account_are_fetched_at_the_same_time(concurrency: int) -> None:
     company = Company(transactions=900, accounts=1)
     api = Api(company, page_limit=20)
@@ -192,6 +194,7 @@ def test_each_server_has_a_limit_of_its_own(tmp_path: Path) -> None:
     assert not (tmp_path / "rate-limit-gone").exists()
 
 
+@pytest.mark.slow
 def test_an_incremental_run_without_news_asks_once_per_list_and_account() -> None:
     company = Company(transactions=300)
     api = Api(company)
@@ -236,6 +239,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("slept")
+@pytest.mark.slow
 def test_a_proxy_that_answers_byte_by_byte_is_bounded_by_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -90,6 +90,7 @@ def assert_clean(*texts: str) -> None:
         assert SIGNED not in text
 
 
+@pytest.mark.slow
 def test_a_run_with_an_api_key_shows_no_secret(world: Company, tmp_path: Path) -> None:
     api = key_api(world, staging_token=STAGING_TOKEN)
     with DemoServer(api) as server:
@@ -137,6 +138,7 @@ def test_a_run_with_settings_from_the_environment_shows_no_secret(world: Company
 
 
 @pytest.mark.parametrize("options", [["--about"], ["--about", "--format=json"], ["--discover"]])
+@pytest.mark.slow
 def test_what_a_tap_tells_about_itself_holds_no_secret(options: list[str]) -> None:
     settings = {"login": LOGIN, "secret_key": SECRET_KEY, "staging_token": STAGING_TOKEN}
     with start_process(settings, env=EVERYTHING, options=options) as process:
@@ -149,6 +151,7 @@ def test_what_a_tap_tells_about_itself_holds_no_secret(options: list[str]) -> No
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs Linux's /proc")
+@pytest.mark.slow
 def test_no_process_carries_a_secret_in_its_arguments(world: Company) -> None:
     api = key_api(world, Faults("/labels", always=faults.dribble))
     with DemoServer(api) as server:

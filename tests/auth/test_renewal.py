@@ -57,6 +57,7 @@ def test_eight_taps_of_one_process_cause_one_refresh(
     assert len(server.spent) == 1
 
 
+@pytest.mark.slow
 def test_processes_with_one_store_cause_one_refresh(store: Path) -> None:
     with TokenServer() as server:
         seed = server.seed()

@@ -188,6 +188,7 @@ def test_a_completed_collection_has_its_transaction(company: Company) -> None:
     assert expected.total() > 100
 
 
+@pytest.mark.slow
 def test_history_is_24_months_and_ends_on_its_day(company: Company) -> None:
     stamps = [
         value
@@ -233,6 +234,7 @@ def fingerprint(name: str) -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.slow
 def test_two_processes_found_the_same_company() -> None:
     script = "from tests.demo.test_books import fingerprint; print(fingerprint('demo'))"
     other = subprocess.run(
@@ -241,6 +243,7 @@ def test_two_processes_found_the_same_company() -> None:
     assert other.stdout.strip() == fingerprint("demo")
 
 
+@pytest.mark.slow
 def test_other_names_are_other_companies() -> None:
     one, other = Company("one"), Company("other")
     assert one.slug != other.slug

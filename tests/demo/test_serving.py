@@ -68,6 +68,7 @@ def test_transactions_can_be_put_into_a_new_account(world: Company) -> None:
     assert [one["id"] for one in world.rows("transactions", bank_account_id=UNKNOWN)] == [UNKNOWN]
 
 
+@pytest.mark.slow
 def test_random_changes_leave_every_order_sorted() -> None:
     company = Company(transactions=300, accounts=1)
     ids = [row["id"] for row in company.rows("transactions")]

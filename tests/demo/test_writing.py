@@ -127,6 +127,7 @@ def opened() -> Iterator[Opener]:
         yield lambda *name, **options: stack.enter_context(closing(Company(*name, **options)))
 
 
+@pytest.mark.slow
 def test_what_was_written_stays_in_the_file(tmp_path: Path, opened: Opener) -> None:
     path = tmp_path / "folder" / "world.sqlite"
     desk = Desk(opened(transactions=600, path=path))

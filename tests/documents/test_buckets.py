@@ -93,6 +93,7 @@ def test_a_bucket_keeps_documents_as_a_folder_does(
 
 
 @pytest.mark.usefixtures("bucket")
+@pytest.mark.slow
 def test_a_bucket_that_refuses_ends_the_run_with_one_sentence_that_names_it(
     papers: Papers,
 ) -> None:
@@ -130,6 +131,7 @@ def test_an_upload_that_breaks_leaves_no_half_of_a_document(bucket: str) -> None
     place.stop()
 
 
+@pytest.mark.slow
 def test_drivers_and_the_pdf_library_are_not_imported_without_need() -> None:
     config = json.dumps({"environment": "demo"})
     script = (

@@ -64,6 +64,7 @@ def test_a_path_that_is_set_later_brings_the_documents_of_all_rows(
     assert "catching_up" not in kept(third)
 
 
+@pytest.mark.slow
 def test_a_path_that_is_set_later_brings_the_documents_of_invoices(
     papers: Papers, tmp_path: Path
 ) -> None:
@@ -252,6 +253,7 @@ def test_a_run_that_is_killed_while_catching_up_is_gone_on_with(
     assert "catching_up" not in kept(done)
 
 
+@pytest.mark.slow
 def test_settings_that_change_again_while_catching_up_begin_anew(
     papers: Papers, tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def test_a_fault_is_tried_again(
     assert files_in(tmp_path) == [path_of(row)]
 
 
+@pytest.mark.slow
 def test_a_server_that_stalls_in_the_middle_is_given_up(
     papers: Papers, tmp_path: Path, slept: list[float]
 ) -> None:
@@ -113,6 +114,7 @@ def test_documents_of_which_none_may_be_read_are_rows_that_say_so_and_hold_nothi
     assert len(files_in(tmp_path)) == 60
 
 
+@pytest.mark.slow
 def test_more_documents_than_a_state_can_name_may_all_be_refused(
     papers: Papers,
 ) -> None:

@@ -50,6 +50,7 @@ def test_a_pdf_that_is_being_made_is_waited_for(
     assert (done.bookmark("client_invoices") or "")[:19] == now
 
 
+@pytest.mark.slow
 def test_an_invoice_that_stays_without_a_pdf_is_emitted_and_read_again(
     papers: Papers, tmp_path: Path, slept: list[float], now: str
 ) -> None:
@@ -102,6 +103,7 @@ def test_an_invoice_that_is_deleted_while_it_is_waited_for_is_emitted_as_it_was(
     assert [row["id"] for row in done.records["client_invoices"]] == [id_]
 
 
+@pytest.mark.slow
 def test_many_late_pdfs_are_waited_for_together(
     papers: Papers, tmp_path: Path, clock: Any, on_machine: Callable[..., None]
 ) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.slow
 def test_downloads_and_questions_together_are_no_more_than_the_concurrency(
     papers: Papers, tmp_path: Path, concurrency: int
 ) -> None:
@@ -31,6 +32,7 @@ def test_downloads_and_questions_together_are_no_more_than_the_concurrency(
     assert papers.api.most == concurrency
 
 
+@pytest.mark.slow
 def test_documents_are_fetched_with_the_concurrency_of_the_tap(
     papers: Papers, tmp_path: Path
 ) -> None:
@@ -40,6 +42,7 @@ def test_documents_are_fetched_with_the_concurrency_of_the_tap(
     assert papers.api.most_files == 5
 
 
+@pytest.mark.slow
 def test_many_parents_stay_flat(papers: Papers) -> None:
     papers.receipts(2_000)
     done = papers.run()

@@ -52,6 +52,7 @@ def test_rows_that_share_a_document_of_an_object_store_download_it_once(papers: 
     assert [request.path for request in done.requests].count("/files/shared") == 1
 
 
+@pytest.mark.slow
 def test_two_runs_with_one_store_download_each_document_once(
     papers: Papers, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_temporary_copies_are_for_nobody_else_and_do_not_stay(temporary: Path) -
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_next_start_sweeps_what_a_killed_run_left_but_not_what_a_living_one_uses(
     papers: Papers, temporary: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_what_a_killed_run_left_half_written_is_removed_and_never_taken_for_whol
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_a_run_that_is_stopped_leaves_nothing_that_looks_whole(
     papers: Papers, tmp_path: Path, signum: int
 ) -> None:

@@ -120,6 +120,7 @@ def test_an_account_that_only_the_state_knows_is_asked_for_all_the_same(company:
     assert expected <= set(found(done, "transactions"))
 
 
+@pytest.mark.slow
 def test_an_account_that_cannot_be_had_any_more_is_named_in_one_warning(company: Company) -> None:
     api, account, state = gone(company, readable=False)
     done = run({"lookback_seconds": 10**9}, api=api, select=["transactions"], state=state)

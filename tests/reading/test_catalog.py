@@ -104,6 +104,7 @@ def test_a_stream_has_its_key_replication_and_default_selection(
     assert metadata.get("selected", metadata.get("selected-by-default")) == (stream in BY_DEFAULT)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_catalog_reads_what_is_selected_by_default(api: Api) -> None:
     records = run(api=api).records
     assert records.keys() >= BY_DEFAULT
@@ -139,6 +140,7 @@ def test_the_command_describes_itself(form: list[str]) -> None:
         assert name in text
 
 
+@pytest.mark.slow
 def test_the_command_tests_itself() -> None:
     done = run_process({"environment": "demo"}, options=["--test"])
     assert done.exit_code == 0

@@ -108,6 +108,7 @@ def lost(existed: Rows, restless: Restless, target: Rows) -> dict[str, set[str]]
 
 
 @pytest.mark.parametrize(("bounds", "unit", "reading"), CASES)
+@pytest.mark.slow
 def test_two_runs_leave_a_target_equal_to_the_api(
     clock: Clock, bounds: Any, unit: Any, reading: Any
 ) -> None:
@@ -237,6 +238,7 @@ def test_ten_thousand_rows_are_no_limit() -> None:
     assert len(done.records["transactions"]) == expected
 
 
+@pytest.mark.slow
 def test_more_rows_than_the_ceiling_in_one_second_fail_the_run_and_keep_what_was_read(
     on_machine: Callable[..., None],
 ) -> None:

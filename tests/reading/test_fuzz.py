@@ -291,7 +291,7 @@ def _no_waiting() -> Iterator[None]:
     "name",
     thorough(
         {name: name for name in NAMES},
-        *("transactions", "client_invoice_attachments"),
+        "transactions",
     ),
 )
 def test_any_answer_gives_rows_that_fit_or_a_sentence(world: Company, name: str) -> None:

@@ -316,6 +316,7 @@ def stop_after(api: Api, path: str, count: int) -> None:
     api.before.append(hook)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_at_its_bookmark_without_lookback(clock: Clock) -> None:
     world = Company(transactions=1_500, accounts=1, clock=clock)
     api = Api(world, clock=clock, page_limit=50)

@@ -90,6 +90,7 @@ def test_a_killed_run_is_completed_by_the_next_one(
     assert all(rows <= 1_000 for rows in twice.values())
 
 
+@pytest.mark.slow
 def test_a_terminated_run_ends_with_143_and_a_state_to_go_on_from(
     world: Company, slow_server: DemoServer
 ) -> None:

@@ -61,6 +61,7 @@ times = st.lists(
     ahead=st.integers(1, 8),
     endless=st.booleans(),
 )
+@pytest.mark.slow
 def test_two_runs_leave_a_target_equal_to_the_api(
     times: list[float],
     seed: int,

@@ -28,6 +28,7 @@ def done(world: Company) -> Run:
     return run(api=Api(world))
 
 
+@pytest.mark.slow
 def test_transactions_have_a_bookmark_per_account_and_no_other(world: Company, done: Run) -> None:
     entry = done.state["bookmarks"]["transactions"]
     assert entry.keys() == {"partitions"}
@@ -110,6 +111,7 @@ def test_a_state_survives_a_run_that_does_not_select_its_stream(world: Company, 
         assert later.state["bookmarks"][stream] == done.state["bookmarks"][stream]
 
 
+@pytest.mark.slow
 def test_timestamps_leave_in_one_form_at_every_depth(world: Company) -> None:
     found = run(api=Api(world), catalog=catalog_of())
     seen = 0

@@ -57,6 +57,7 @@ def discovered(folder: Path, *lines: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_the_env_file_of_the_current_folder_counts(tmp_path: Path) -> None:
     code, log = discovered(
         tmp_path,
@@ -68,6 +69,7 @@ def test_the_env_file_of_the_current_folder_counts(tmp_path: Path) -> None:
     assert "transactions: 5,400 rows" in log
 
 
+@pytest.mark.slow
 def test_what_the_env_file_says_wrong_is_one_sentence(tmp_path: Path) -> None:
     code, log = discovered(
         tmp_path, "TAP_QONTO_ENVIRONMENT=demo", "TAP_QONTO_FLATTENING_MAX_DEPTH=deep"

@@ -12,6 +12,7 @@ from tests.kit.runner import run
 
 
 @pytest.mark.parametrize("depth", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_flattened_row_has_no_column_that_its_table_lacks(depth: int) -> None:
     settings = {"flattening_enabled": True, "flattening_max_depth": depth}
     done = run(settings, api=Api(Company(transactions=300)))

@@ -162,6 +162,7 @@ def test_a_run_says_at_its_end_what_it_brought(tmp_path: Path) -> None:
     assert closing(run(api=api, select=["organization"])) == "1 table, 1 row"
 
 
+@pytest.mark.slow
 def test_the_log_of_a_run_has_a_line_per_table_and_one_more(
     on_machine: Callable[..., None],
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_made_up_company_is_called_that_at_the_end() -> None:
     assert "made up" not in real.log
 
 
+@pytest.mark.slow
 def test_standard_output_holds_messages_and_the_log_everything_else() -> None:
     done = run_process({"environment": "demo"})
     assert done.exit_code == 0

@@ -245,6 +245,7 @@ def test_a_completed_direct_debit_says_when(company: Company) -> None:
     assert "the catalog does not know" not in done.log
 
 
+@pytest.mark.slow
 def test_a_signed_copy_has_its_name_type_and_size_and_no_link(api: Api, tmp_path: Path) -> None:
     settings = {"attachments_path": str(tmp_path), "probative_attachments": True}
     done = run(settings, api=api, select=["transactions", "transaction_attachments"])

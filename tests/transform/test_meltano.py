@@ -46,6 +46,7 @@ def configured(environment: str, kind: str, plugin: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.slow
 def test_loader_tables_and_report_of_an_environment_mean_one_place(environment: str) -> None:
     schemas = {
         configured(environment, "loaders", "target-postgres")["default_target_schema"],

@@ -6,6 +6,8 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.kit.manual import ROOT
 from tests.kit.runner import run as tap
 from tests.writing.office import office_at
@@ -13,7 +15,6 @@ from tests.writing.office import office_at
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 STREAMS = {
     "new_clients": "clients",
@@ -32,6 +33,7 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
     }
 
 
+@pytest.mark.slow
 def test_what_the_examples_ask_for_exists_once_and_is_read_back_as_they_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

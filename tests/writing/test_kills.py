@@ -109,7 +109,7 @@ def _pay_after_all(bank: Bank, folder: Path, caplog: Any, journal: str, **option
     assert bank.paid() == ONCE
 
 
-@pytest.mark.parametrize("again", thorough(AGAIN, "at once", "with the journal removed, later"))
+@pytest.mark.parametrize("again", thorough(AGAIN, "with the journal removed, later"))
 @pytest.mark.parametrize("make", thorough(BANKS, "that is well", "that cuts an answer off"))
 def test_a_run_that_dies_anywhere_pays_each_row_once_in_the_end(
     make: Callable[[], Bank],
@@ -129,6 +129,7 @@ def test_a_run_that_dies_anywhere_pays_each_row_once_in_the_end(
 
 @pytest.mark.parametrize("make", thorough(SLOW_BANKS, "that does not"))
 @pytest.mark.parametrize("again", thorough(AGAIN, "after the keys are forgotten")[:2])
+@pytest.mark.slow
 def test_a_bank_that_still_works_on_a_request_is_waited_for(
     make: Callable[[], Bank],
     again: Callable[[Bank, Path], str],

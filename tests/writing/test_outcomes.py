@@ -188,6 +188,7 @@ def test_waits_are_those_that_the_server_asks_for(
 
 
 @pytest.mark.parametrize("signum", [2, 15])
+@pytest.mark.slow
 def test_a_signal_while_a_row_is_sent_lets_that_row_end(
     signum: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
