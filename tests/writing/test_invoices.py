@@ -9,6 +9,7 @@ import pytest
 
 from tap_qonto.demo import Request, Response
 from tap_qonto.writing.identity import Identity
+from tests.kit.cases import thorough
 from tests.writing.office import CLIENT, INVOICE, JPEG, PDF, PNG, office_at
 
 if TYPE_CHECKING:
@@ -105,10 +106,14 @@ def test_a_rate_in_percent_is_refused_with_the_sentence_that_says_so(tmp_path: P
         assert "Rates are fractions: 20 percent is 0.2" in loaded.log
 
 
-POSITIONS = [(number, at) for number in (20, 21) for at in (0, 1, 10, 19, 20) if at < number]
+POSITIONS = {
+    f"item {at + 1} of {number}": (number, at) for number in (20, 21) for at in range(number)
+}
+AT_THE_EDGES = [f"item {at} of {size}" for size in (20, 21) for at in (1, 20, 21) if at <= size]
+"""Where a request of 20 items begins and ends."""
 
 
-@pytest.mark.parametrize(("number", "at"), POSITIONS)
+@pytest.mark.parametrize(("number", "at"), thorough(POSITIONS, *AT_THE_EDGES))
 def test_an_item_that_fails_is_the_only_one_that_does(number: int, at: int, tmp_path: Path) -> None:
     with office_at(tmp_path) as (office, made):
         rows = office.documents(number)
