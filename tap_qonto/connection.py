@@ -24,10 +24,9 @@ from tap_qonto.settings import DOCUMENT_LIMITS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from requests.adapters import BaseAdapter
-
     from tap_qonto.auth.keys import AccessToken, ApiKey
     from tap_qonto.auth.oauth import OAuth
+    from tap_qonto.demo import DemoAdapter
     from tap_qonto.machine import Machine
 
 API_URLS = {
@@ -136,7 +135,7 @@ class Connection:
         )
 
     @cached_property
-    def demo(self) -> tuple[str, BaseAdapter] | None:
+    def demo(self) -> tuple[str, DemoAdapter] | None:
         """The demo company's address and the adapter that answers for it; None without it.
 
         Raises:
@@ -168,3 +167,5 @@ class Connection:
         """Drop what is still waiting to be fetched and close the connections."""
         if "client" in vars(self):
             self.client.close()
+        if made_up := vars(self).get("demo"):
+            made_up[1].leave()

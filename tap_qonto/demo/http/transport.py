@@ -126,6 +126,10 @@ class DemoAdapter(BaseAdapter):
     def close(self) -> None:
         """Do nothing: there is no connection."""
 
+    def leave(self) -> None:
+        """Let go of the company's file, if it has one, once nobody asks any more."""
+        self._api.company.close()
+
 
 def _as_text(headers: Any) -> dict[str, str]:
     return {

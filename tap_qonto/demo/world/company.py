@@ -357,9 +357,11 @@ class Company:
                 self._store.put_file(attachment_id, content)
 
     def close(self) -> None:
-        """Let go of the company's file, if it has one."""
-        if self._store is not None:
-            self._store.close()
+        """Let go of the company's file, if it has one; what was read from it stays."""
+        with self.lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
 
 
 def _store_at(path: str | Path, name: str) -> Store:
