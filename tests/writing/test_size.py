@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.target import COMMAND
+from tests.writing.test_many_documents import ASIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,10 +48,12 @@ def test_very_many_rows_take_little_memory(
             lines.write(json.dumps(record) + "\n")
     config = json.dumps({"environment": "demo", "max_rows": max_rows})
     with source.open("rb") as stdin, log.open("wb") as stderr:
-        process = subprocess.Popen([COMMAND, "--config", config], stdin=stdin, stderr=stderr)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == exit_code
+        done = subprocess.run(
+            [sys.executable, "-c", ASIDE, COMMAND, "--config", config],
+            stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, check=True,
+        )  # fmt: skip
+    code, peak = map(int, done.stdout.split()[-2:])
+    assert code == exit_code
     assert sentence in log.read_text(encoding="utf-8")
     unit = 1 if sys.platform == "darwin" else 1_024
-    assert usage.ru_maxrss * unit < MEGABYTES * 1_000_000
+    assert peak * unit < MEGABYTES * 1_000_000
