@@ -70,7 +70,7 @@ def postgres_url() -> str:
     if not url:
         if os.environ.get("CI"):
             pytest.fail("TEST_POSTGRES_URL is not set")
-        pytest.skip("`.ci/run slow` starts the PostgreSQL server that this needs")
+        pytest.skip("`.ci/run pipes` starts the PostgreSQL server that this needs")
     return url
 
 
