@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.demo import DemoServer, Response
+from tests.kit.memory import peak_of
 from tests.kit.papers import INVOICES, RECEIPTS, Papers, files_in, path_of, statuses
 from tests.kit.runner import catalog_of, config_for, start_process
 
@@ -98,8 +99,15 @@ def test_two_gigabytes_pass_in_the_memory_of_a_small_document(
             }
             with start_process(config, catalog=catalog_of(RECEIPTS)) as tap:
                 assert tap.stdout
-                output = tap.stdout.read()
-                peaks.append(os.wait4(tap.pid, 0)[2].ru_maxrss * 1_024)
+                output = b""
+                # A document is stored before its row is written, and the process lives until then.
+                while b'"type":"RECORD","stream":"transaction_attachments"' not in output:
+                    block = os.read(tap.stdout.fileno(), 65_536)
+                    assert block, output
+                    output += block
+                peaks.append(peak_of(tap.pid))
+                output += tap.stdout.read()
+                assert tap.wait() == 0
             assert (b'"stored"' if largest == size else b'"too_large"') in output
     (whole,) = files_in(folder)
     assert whole.stat().st_size == size

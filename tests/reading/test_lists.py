@@ -245,7 +245,8 @@ def test_a_list_that_counts_pages_only_is_read_like_any_other(count: int) -> Non
 
 
 PROGRAM = """
-import json, resource
+import json
+from tests.kit.memory import peak_of
 from tests.reading.shelf import POOL
 from tap_qonto.api.pages import Page
 from tap_qonto.reading.lists import read_numbered
@@ -255,12 +256,9 @@ def fetch(number):
     rows = [{"id": f"{row:032}", "text": "x" * 400, "number": row} for row in numbers]
     return Page(rows, number, pages=3_000, total=300_000, size=100)
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 / 1e6
-
-before = peak()
+before = peak_of()
 count = sum(1 for _ in read_numbered(fetch, keys=("id",), pool=POOL))
-print(json.dumps([count, peak() - before]))
+print(json.dumps([count, (peak_of() - before) / 1e6]))
 """
 
 
