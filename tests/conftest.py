@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,15 +22,27 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep whatever this process and its children store out of the user's own folders."""
-    folder = tmp_path_factory.mktemp("home")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Path]]:
+    """Give folders that do not exist yet, and let no setting of whoever runs the tests through."""
+    folder = tmp_path_factory.mktemp("homes")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(folder))
+        patch.setenv("XDG_STATE_HOME", str(folder / "shared"))
         for name in list(os.environ):
             if name.startswith(("TAP_QONTO_", "TARGET_QONTO_")):
                 patch.delenv(name)
-        yield folder
+        yield (folder / str(number) for number in itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what this test and its children store out of the user's folders, and of other tests'.
+
+    Servers get their port from the system, which gives one twice: the requests that a test counted
+    for `127.0.0.1:40000` would count in another test.
+    """
+    folder = next(homes)
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture(autouse=True)
