@@ -81,11 +81,9 @@ class Papers:
         self._next: dict[str, list[Answer]] = defaultdict(list)
         self._always: dict[str, Answer] = {}
         self._lock = threading.Lock()
-        for collection in ("client_invoices", "quotes", "credit_notes", "supplier_invoices"):
-            for row in list(self.company.rows(collection)):
-                self.company.remove(collection, row["id"])
-        for row in list(self.company.rows("statements")):
-            self.company.remove("statements", row["id"])
+        self.company.clear(
+            "client_invoices", "quotes", "credit_notes", "supplier_invoices", "statements"
+        )
 
     # Rows
 

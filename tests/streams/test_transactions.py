@@ -99,6 +99,11 @@ def test_an_external_account_that_comes_unasked_is_not_read(company: Company) ->
     api = Api(company)
     external = {"id": "elsewhere", "iban": "FR76", "is_external_account": True}
     alter(api, "/bank_accounts", lambda body: body["bank_accounts"].append(external))
+    alter(
+        api,
+        "/organization",
+        lambda body: body["organization"]["bank_accounts"].insert(0, external),
+    )
     done = run(api=api, select=["transactions"])
     assert rows(done, "transactions")
     assert "elsewhere" not in {query["bank_account_id"] for query in done.asked("/transactions")}

@@ -319,6 +319,16 @@ class Company:
             if self._store is not None:
                 self._store.put(collection, row_id, None)
 
+    def clear(self, *collections: str) -> None:
+        """Delete all rows of collections: of any but `transactions` and `attachments`."""
+        with self.writing():
+            for collection in collections:
+                if self._store is not None:
+                    for key in self._table(collection):
+                        self._store.put(collection, key, None)
+                self._tables[collection] = {}
+                self._touch(collection)
+
     def _touch(self, collection: str) -> None:
         self._versions[collection] = self.version(collection) + 1
         if collection == "bank_accounts":
