@@ -141,7 +141,7 @@ class RateLimit:
 
     def _own(self) -> _Ring:
         most = min(_MOST, max(requests for requests, _ in self._limits))
-        return _Ring(bytearray(_Ring.bytes_for(most)))
+        return _Ring(mmap.mmap(-1, _Ring.bytes_for(most)))
 
     def _shared(self) -> _Ring | None:
         """Return the ring in the file; None if there can be none."""

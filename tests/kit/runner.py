@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import pytest
 from typing_extensions import override
 
@@ -116,6 +117,9 @@ class Run:
         return [dict(request.query) for request in self.requests if request.path == f"/v2{path}"]
 
 
+_MESSAGES = msgspec.json.Decoder(float_hook=Decimal)
+
+
 def parsed(output: bytes) -> list[Row]:
     """Return the Singer messages of a tap's output, without a last line that is torn.
 
@@ -123,7 +127,7 @@ def parsed(output: bytes) -> list[Row]:
         ValueError: If any other line is no message.
     """
     lines = output.split(b"\n")[:-1]
-    return [json.loads(line, parse_float=Decimal) for line in lines]
+    return [_MESSAGES.decode(line) for line in lines]
 
 
 @cache
@@ -142,7 +146,7 @@ def catalog_of(
         select: Names of the streams to read and no others; None selects every stream.
         without: Columns to deselect, by stream.
     """
-    catalog: Row = json.loads(_discovered())
+    catalog: Row = msgspec.json.decode(_discovered())
     chosen = None if select is None else set(select)
     dropped = {name: set(columns) for name, columns in (without or {}).items()}
     names = {stream["stream"] for stream in catalog["streams"]}
