@@ -8,7 +8,6 @@ stream, path, status, the API's own code, never the body.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +27,7 @@ from tap_qonto.api.errors import AnswerError, FaultError, QontoError, Unauthoriz
 from tap_qonto.api.pace import retrying
 from tap_qonto.api.pages import PER_PAGE, LateRows, Page, Pool, Row, paged
 from tap_qonto.api.repair import repaired
+from tap_qonto.api.threads import Threads
 from tap_qonto.machine import Machine
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Client:
         self.transport = transport
         self.concurrency = concurrency
         self._machine = machine or Machine()
-        self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="qonto")
+        self._threads = Threads(concurrency, "qonto")
         self._early: dict[Query, Future[_Answer]] = {}
         self._early_lock = threading.Lock()
         self._decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -83,15 +83,15 @@ class Client:
         come one after the other do not keep those after them from being asked for. That is 25 MB
         of transactions, as Qonto sent them.
         """
-        return Pool(self._executor.submit, 16 * self.concurrency, self.concurrency)
+        return Pool(self._threads.submit, 16 * self.concurrency, self.concurrency)
 
     def submit(self, work: Callable[..., _T], *args: Any) -> Future[_T]:
         """Run something in the background, on the threads that fetch pages."""
-        return self._executor.submit(work, *args)
+        return self._threads.submit(work, *args)
 
     def close(self) -> None:
         """Drop what is still waiting to be fetched and close the connections."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         self.transport.close()
 
     def ask_early(
@@ -110,7 +110,7 @@ class Client:
         for query in queries:
             with self._early_lock:
                 if query not in self._early and waiting():
-                    self._early[query] = self._executor.submit(self._get, query)
+                    self._early[query] = self._threads.submit(self._get, query)
                     begun.append(self._early[query])
         return begun
 
@@ -187,7 +187,9 @@ class Client:
         """
         with self._early_lock:
             early = self._early.get(query)
-        return self._page(query, envelope, 1, per_page, early.result()) if early else None
+        return (
+            self._page(query, envelope, 1, per_page, self._threads.result(early)) if early else None
+        )
 
     def _page(
         self, query: Query, envelope: str, number: int, per_page: int, answer: _Answer
@@ -270,7 +272,7 @@ class Client:
         # What has not begun yet is not waited for: it may stand behind whoever asks, for ever.
         if early is None or early.cancel():
             return self._get(query, tries), False
-        return early.result(), True
+        return self._threads.result(early), True
 
     def _get(self, query: Query, tries: int | None = None) -> _Answer:
         def told(error: FaultError, wait: float) -> None:

@@ -99,6 +99,12 @@ class Desk:
         """How many questions can be under way at the same time."""
         return self._pool.at_once
 
+    @property
+    def spare(self) -> int:
+        """How many places stay empty although every reading asks what it can."""
+        wanted = sum(len(one.questions) for reading in self._readings for one in reading.segments)
+        return self._pool.at_once - len(self._under_way) - wanted
+
     def enter(self, reading: Reading) -> None:
         """Let a reading ask, after those that are here already."""
         self._readings.append(reading)

@@ -214,7 +214,8 @@ class WindowReading:
         held = len(page.rows)
         left = (page.pages or 1) * held if page.total is None else page.total
         parts = min(
-            best_parts(left - held, held, self._desk.places), self._longest(stretch.at, end)
+            best_parts(left - held, held, self._desk.places, self._desk.spare),
+            self._longest(stretch.at, end),
         )
         if end is None or parts <= 1:
             return
@@ -279,7 +280,7 @@ class WindowReading:
         raise self._too_many(last)
 
 
-def best_parts(rows: int, page: int, places: int) -> int:
+def best_parts(rows: int, page: int, places: int, spare: int = 0) -> int:
     """Return into how many parts to cut rows, so that few questions follow each other.
 
     Rows are not spread evenly, so some parts get more than others; and each question repeats a
@@ -289,13 +290,14 @@ def best_parts(rows: int, page: int, places: int) -> int:
         rows: How many rows there are.
         page: How many a page holds.
         places: How many questions can be under way at the same time.
+        spare: How many of these nobody needs: there even a part of a page saves waiting.
     """
     if rows > 4 * places * page:
         return places
     best, cost = 1, float("inf")
     for parts in range(1, places + 1):
         share = rows / parts
-        if parts > 1 and share < SHORTEST * page:
+        if parts > 1 and share < SHORTEST * page and parts > spare:
             break
         questions = ceil((share + sqrt(share)) / max(page - 1, 1))
         # Half a question more in all is a fair price for one less to wait for.

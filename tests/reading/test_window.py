@@ -96,7 +96,7 @@ def cost(seconds: Sequence[float], *, places: int = 8, ahead: int = 128) -> tupl
     return archive.requests, rounds.rounds
 
 
-MOST = {60: (1, 1), 250: (3, 3), 1_000: (12, 8), 2_500: (31, 10), 10_000: (123, 26)}
+MOST = {60: (1, 1), 250: (4, 3), 1_000: (14, 5), 2_500: (35, 7), 10_000: (123, 20)}
 """By the number of rows: the most requests and the most rounds."""
 
 
