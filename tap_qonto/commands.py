@@ -2,8 +2,10 @@
 
 The Singer SDK imports `joblib`, with which it drains the sinks of other targets on threads, and
 `upath`, with which it writes BATCH files, and with them `fsspec`; and `backoff`, which it seldom
-uses and we never, imports `asyncio` to repeat coroutines. That is a quarter of the time until the
-first request. Here they are loaded when somebody calls them.
+uses and we never, imports `asyncio` to repeat coroutines. `jsonschema`, with which it checks
+settings, imports `rfc3987` and `isoduration`, and with them `regex` and `arrow`, for formats that
+no setting has. That is a third of the time until the first request. Here they are loaded when
+somebody calls them.
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LATER = ("joblib", "upath", "backoff._async")
-"""Modules of which the SDK calls functions and classes, and does nothing else with them."""
+LATER = ("joblib", "upath", "backoff._async", "rfc3987", "isoduration")
+"""Modules of which others call functions and classes, and do nothing else with them.
+
+But `jsonschema` names the error that `isoduration` raises, which is a `ValueError`.
+"""
 
 
 def tap() -> None:
@@ -65,6 +70,8 @@ class _Later(ModuleType):
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name.endswith("Exception"):
+            return ValueError
         return partial(_called, self.__name__, name)
 
 

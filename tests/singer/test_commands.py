@@ -12,7 +12,7 @@ from tap_qonto.commands import LATER, lightly
 with lightly():
     from tap_qonto.tap import TapQonto
     from tap_qonto.target import TargetQonto
-heavy = [*LATER, "fsspec", "asyncio", "filelock", "pypdf", "tap_qonto.demo"]
+heavy = [*LATER, "fsspec", "asyncio", "arrow", "regex", "filelock", "pypdf", "tap_qonto.demo"]
 loaded = [name for name in heavy if name in sys.modules]
 collecting = gc.isenabled()
 from singer_sdk import target_base
@@ -23,9 +23,15 @@ import backoff, joblib
 @backoff.on_exception(backoff.expo, ValueError)
 async def later(): return 7
 import asyncio
+from jsonschema import Draft202012Validator
+def fits(text, form):
+    checker = Draft202012Validator.FORMAT_CHECKER
+    return Draft202012Validator({"format": form}, format_checker=checker).is_valid(text)
 print(json.dumps([
     loaded, collecting, lengths, str(_batch.UPath("/srv/x")), asyncio.run(later()),
     joblib.__name__, hasattr(joblib, "Memory"),
+    [fits("PT5M", "duration"), fits("5 minutes", "duration")],
+    [fits("https://a.b/c", "uri"), fits("no uri", "uri")],
 ]))
 """
 
@@ -37,4 +43,4 @@ def test_a_command_loads_heavy_modules_only_when_something_of_them_is_called() -
     loaded, collecting, *results = json.loads(done.stdout)
     assert loaded == []
     assert collecting
-    assert results == [[1, 2], "/srv/x", 7, "joblib", True]
+    assert results == [[1, 2], "/srv/x", 7, "joblib", True, [True, False], [True, False]]
