@@ -54,7 +54,7 @@ def token(api: Api, **form: str) -> tuple[int, Row]:
     return answer.status, msgspec.json.decode(answer.body)
 
 
-APPLICATION = {"client_id": "app", "client_secret": "s3cret"}
+APPLICATION: Row = {"client_id": "app", "client_secret": "s3cret"}
 
 
 def test_refresh_tokens_rotate_and_die_after_their_grace(company: Company) -> None:
