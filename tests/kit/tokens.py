@@ -75,7 +75,7 @@ class Tokens(DemoServer):
         self.faults: deque[Response | str] = deque()
         """What happens to the next requests for tokens: a reply instead of an answer, or one of
         ``lost`` (work done, connection reset), ``cut`` (half of the answer), ``held`` (work done,
-        no answer)."""
+        no answer for 30 s)."""
         self.working = threading.Event()
         """Set when a request is being held."""
         self.meanwhile: Callable[[], object] = int
@@ -147,7 +147,7 @@ class Tokens(DemoServer):
         reply = self._noted(request, self._demo(request))
         if fault == "held":
             self.working.set()
-            self._released.wait()
+            self._released.wait(30)
         if fault in ("held", "lost"):
             raise ConnectionResetError
         body = reply.body
