@@ -37,13 +37,6 @@ WEBHOOK_SECRET = f"{PLANT}-webhook"
 EVERYTHING = {"TAP_QONTO_LOGLEVEL": "DEBUG"}
 
 
-class Planting(OAuth):
-    """An authorization server all of whose tokens hold the plant."""
-
-    def issue(self, access_token: str | None = None) -> str:
-        return super().issue(access_token or f"{PLANT}-access-{id(object())}")
-
-
 @pytest.fixture(scope="module")
 def world() -> Company:
     company = Company(transactions=60, receipt_bytes=2_000)
@@ -109,7 +102,7 @@ def test_a_run_with_an_api_key_shows_no_secret(world: Company, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> None:
-    oauth = Planting(client_secret=CLIENT_SECRET, refresh_token=REFRESH_TOKEN)
+    oauth = OAuth(client_secret=CLIENT_SECRET, refresh_token=REFRESH_TOKEN, mark=PLANT)
     with DemoServer(Api(world, oauth=oauth)) as server:
         settings = oauth_settings(server, tmp_path / "store.json")
         outcome = run_process(settings, env=EVERYTHING, catalog=catalog_of())
@@ -126,7 +119,7 @@ def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_run_with_settings_from_the_environment_shows_no_secret(world: Company) -> None:
-    oauth = Planting(client_secret=CLIENT_SECRET)
+    oauth = OAuth(client_secret=CLIENT_SECRET, mark=PLANT)
     oauth.issue(ACCESS_TOKEN)
     with DemoServer(Api(world, oauth=oauth)) as server:
         env = {"TAP_QONTO_API_URL": server.api_url, "TAP_QONTO_ACCESS_TOKEN": ACCESS_TOKEN}
@@ -214,7 +207,7 @@ def test_a_redirect_that_carries_a_secret_is_not_quoted(world: Company) -> None:
 
 
 def test_a_refused_refresh_shows_no_token(world: Company, tmp_path: Path) -> None:
-    oauth = Planting(client_secret=CLIENT_SECRET)
+    oauth = OAuth(client_secret=CLIENT_SECRET, mark=PLANT)
     with DemoServer(Api(world, oauth=oauth)) as server:
         settings = oauth_settings(server, tmp_path / "store.json")
         outcome = run(settings, select=["labels"], log_level=logging.DEBUG)

@@ -13,7 +13,7 @@ import requests
 
 from tap_qonto.api.errors import CredentialError
 from tap_qonto.auth.oauth import OAuth
-from tests.kit.token_server import CLIENT_ID, CLIENT_SECRET, MARK, Clock, TokenServer
+from tests.kit.tokens import CLIENT_ID, CLIENT_SECRET, MARK, Clock, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 
 
-def oauth(server: TokenServer, store: Path, clock: Clock, **changes: Any) -> OAuth:
+def oauth(server: Tokens, store: Path, clock: Clock, **changes: Any) -> OAuth:
     settings: dict[str, Any] = {
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
-        "token_url": server.url,
+        "token_url": server.token_url,
         "token_store": store,
         "clock": clock,
         "sleep": clock.sleep,
@@ -70,7 +70,7 @@ PROCESS = textwrap.dedent(
 )
 
 
-def start(server: TokenServer, store: Path, seed: str) -> subprocess.Popen[str]:
+def start(server: Tokens, store: Path, seed: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", PROCESS],
         stdin=subprocess.PIPE,
@@ -79,7 +79,7 @@ def start(server: TokenServer, store: Path, seed: str) -> subprocess.Popen[str]:
         text=True,
     )
     assert process.stdin is not None
-    process.stdin.write(f"{server.url} {store} {CLIENT_ID} {CLIENT_SECRET} {seed}")
+    process.stdin.write(f"{server.token_url} {store} {CLIENT_ID} {CLIENT_SECRET} {seed}")
     process.stdin.close()
     process.stdin = None
     return process

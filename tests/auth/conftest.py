@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.auth.person import Person
-from tests.kit.token_server import CLIENT_ID, CLIENT_SECRET, MARK, Clock, TokenServer
+from tests.kit.tokens import CLIENT_ID, CLIENT_SECRET, MARK, Clock, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def server(clock: Clock) -> Iterator[TokenServer]:
-    with TokenServer(clock) as running:
+def server(clock: Clock) -> Iterator[Tokens]:
+    with Tokens(clock) as running:
         yield running
 
 
@@ -44,6 +44,7 @@ def _nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None
 
 @pytest.fixture
 def person(
+    clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -57,8 +58,8 @@ def person(
     monkeypatch.setenv("TAP_QONTO_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("TAP_QONTO_CLIENT_SECRET", CLIENT_SECRET)
     monkeypatch.setenv("TAP_QONTO_TOKEN_STORE", str(store))
-    with TokenServer() as server:
-        somebody = Person(server, store)
+    with Tokens(clock) as server:
+        somebody = Person(server, store, clock)
         somebody.read = capsys.readouterr
         monkeypatch.setattr("webbrowser.open", somebody.browse)
         yield somebody

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tap_qonto.auth import login
 from tests.auth.clients import oauth
-from tests.kit.token_server import MARK, Clock, TokenServer
+from tests.kit.tokens import MARK, Clock, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 class Person:
     """Somebody who runs tap-qonto-login and, in the browser, grants access at once."""
 
-    def __init__(self, server: TokenServer, store: Path) -> None:
+    def __init__(self, server: Tokens, store: Path, clock: Clock) -> None:
         self.server = server
         self.store = store
-        self.clock = Clock()
-        self.server.clock = self.clock
+        self.clock = clock
         self.visited: list[str] = []
         self.said = ""
         self.read: Callable[[], tuple[str, str]] = lambda: ("", "")
@@ -37,7 +36,7 @@ class Person:
 
     def log_in(self, *arguments: str) -> int:
         """Run the command, keep what it prints, return its exit code."""
-        urls = ("--token-url", self.server.url, "--authorize-url", self.server.authorize_url)
+        urls = ("--token-url", self.server.token_url, "--authorize-url", self.server.authorize_url)
         code = login.main([*urls, "--port", "0", *arguments], clock=self.clock)
         out, err = self.read()
         self.said = out + err

@@ -12,7 +12,7 @@ from tap_qonto.auth.credentials import authenticator, check_credentials, store_p
 from tap_qonto.auth.keys import TOKEN_URLS, AccessToken, ApiKey
 from tap_qonto.auth.oauth import OAuth
 from tests.auth.clients import sent, sentence
-from tests.kit.token_server import CLIENT_ID, CLIENT_SECRET, MARK, STAGING_TOKEN, TokenServer
+from tests.kit.tokens import CLIENT_ID, CLIENT_SECRET, MARK, STAGING_TOKEN, Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,14 +86,14 @@ def test_each_environment_has_its_token_endpoint() -> None:
 
 
 def test_the_sandbox_token_goes_to_the_token_endpoint(store: Path) -> None:
-    with TokenServer(staging=True) as server:
+    with Tokens(staging=True) as server:
         config = {
             "environment": "sandbox",
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "refresh_token": server.seed(),
             "staging_token": STAGING_TOKEN,
-            "token_url": server.url,
+            "token_url": server.token_url,
             "token_store": str(store),
         }
         auth = authenticator(config)

@@ -13,11 +13,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from tests.auth.clients import sent
-from tests.kit.token_server import HTML, MARK, Reply, busy
+from tests.kit.tokens import HTML, MARK, busy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tap_qonto.demo import Response
     from tests.auth.person import Person
 
 Decision = Callable[[dict[str, str]], dict[str, str]]
@@ -45,14 +46,14 @@ def test_a_login_that_is_not_granted_is_one_sentence(
     assert json.loads(person.store.read_text())["refresh_token"] is None
 
 
-LOST: dict[str, Reply | str] = {"lost": "lost", "429": busy(429), "500": busy(500), "HTML": HTML}
+LOST: dict[str, Response | str] = {"lost": "lost", "429": busy(429), "500": busy(500), "HTML": HTML}
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
-def test_a_code_is_never_sent_twice(person: Person, fault: Reply | str) -> None:
+def test_a_code_is_never_sent_twice(person: Person, fault: Response | str) -> None:
     person.server.faults.append(fault)
     assert person.log_in() == 1
-    assert person.server.url in person.said
+    assert person.server.token_url in person.said
     assert len(person.server.forms) == 1
 
 

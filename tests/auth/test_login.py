@@ -19,7 +19,7 @@ from tap_qonto.auth import login
 from tap_qonto.auth.scopes import TARGET_SCOPES
 from tap_qonto.writing.streams import READERS
 from tests.auth.clients import DAY, sent
-from tests.kit.token_server import CLIENT_ID, CLIENT_SECRET, MARK, STAGING_TOKEN, TokenServer
+from tests.kit.tokens import CLIENT_ID, CLIENT_SECRET, MARK, STAGING_TOKEN, Tokens
 
 if TYPE_CHECKING:
     from tests.auth.person import Person
@@ -84,8 +84,8 @@ def test_a_public_client_logs_in_without_a_secret(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TAP_QONTO_CLIENT_SECRET")
-    person.server.public = True
-    assert person.log_in() == 0
+    with Tokens(person.clock, public=True) as person.server:
+        assert person.log_in() == 0
 
 
 def test_a_login_wins_over_the_old_configured_seed(
@@ -145,9 +145,9 @@ def test_a_login_in_a_terminal_asks_without_echo(
 def test_a_login_at_the_sandbox_sends_its_token(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person.server.staging = True
     monkeypatch.setenv("TAP_QONTO_STAGING_TOKEN", STAGING_TOKEN)
-    assert person.log_in("--environment", "sandbox") == 0
+    with Tokens(person.clock, staging=True) as person.server:
+        assert person.log_in("--environment", "sandbox") == 0
 
 
 def test_there_is_no_login_to_the_demo(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,11 +172,11 @@ def test_a_login_from_a_shell_reads_dotenv_and_prints_where_to_go(tmp_path: Path
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TAP_QONTO_")}
     with (
-        TokenServer() as server,
+        Tokens() as server,
         subprocess.Popen(
             [
                 *(sys.executable, "-m", "tap_qonto.auth.login", "--no-browser", "--port", "0"),
-                *("--token-url", server.url, "--authorize-url", server.authorize_url),
+                *("--token-url", server.token_url, "--authorize-url", server.authorize_url),
             ],
             cwd=tmp_path,
             env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},

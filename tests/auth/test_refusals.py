@@ -9,15 +9,13 @@ import pytest
 
 from tap_qonto.api.errors import CredentialError
 from tests.auth.clients import DAY, oauth, sent, sentence
-from tests.kit.token_server import MARK, Clock, TokenServer, json_reply
+from tests.kit.tokens import MARK, Clock, Tokens, json_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_spent_seed_names_the_three_causes(
-    server: TokenServer, store: Path, clock: Clock
-) -> None:
+def test_a_spent_seed_names_the_three_causes(server: Tokens, store: Path, clock: Clock) -> None:
     seed = server.seed()
     sent(oauth(server, store, clock, refresh_token=seed))
     clock.sleep(120)
@@ -27,7 +25,7 @@ def test_a_spent_seed_names_the_three_causes(
 
 
 def test_a_refusal_is_no_lost_answer_for_the_next_run(
-    server: TokenServer, store: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+    server: Tokens, store: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
         with sentence("invalid_grant", "90 days", "elsewhere"):
@@ -37,7 +35,7 @@ def test_a_refusal_is_no_lost_answer_for_the_next_run(
 
 
 def test_a_refused_new_seed_points_at_the_older_login(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     sent(oauth(server, store, clock, refresh_token=server.seed()))
     with sentence("invalid_grant", "remove the setting refresh_token", str(store)):
@@ -45,7 +43,7 @@ def test_a_refused_new_seed_points_at_the_older_login(
     assert sent(oauth(server, store, clock)).endswith(server.newest)
 
 
-def test_an_old_stored_token_has_expired(server: TokenServer, store: Path, clock: Clock) -> None:
+def test_an_old_stored_token_has_expired(server: Tokens, store: Path, clock: Clock) -> None:
     sent(oauth(server, store, clock, refresh_token=server.seed()))
     clock.sleep(94 * DAY)
     with sentence("has expired", "94 days ago", "90 days", "tap-qonto-login"):
@@ -53,7 +51,7 @@ def test_an_old_stored_token_has_expired(server: TokenServer, store: Path, clock
 
 
 def test_a_young_stored_token_was_spent_elsewhere(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     sent(oauth(server, store, clock, refresh_token=server.seed()))
     copy = store.with_name("copy.json")
@@ -69,7 +67,7 @@ def test_a_young_stored_token_was_spent_elsewhere(
     "wrong", [{"client_id": "client-9"}, {"client_secret": f"{MARK}-old"}, {"client_secret": None}]
 )
 def test_a_wrong_client_is_named(
-    server: TokenServer, store: Path, clock: Clock, wrong: dict[str, Any]
+    server: Tokens, store: Path, clock: Clock, wrong: dict[str, Any]
 ) -> None:
     seed = server.seed()
     with sentence("401 invalid_client", "client_id or client_secret is wrong"):
@@ -87,7 +85,7 @@ def test_a_wrong_client_is_named(
     ],
 )
 def test_other_refusals_are_read_in_all_their_shapes(
-    server: TokenServer, store: Path, clock: Clock, answer: Any, words: tuple[str, ...]
+    server: Tokens, store: Path, clock: Clock, answer: Any, words: tuple[str, ...]
 ) -> None:
     server.faults.append(json_reply(400, answer))
     with sentence(*words):
@@ -95,7 +93,7 @@ def test_other_refusals_are_read_in_all_their_shapes(
     assert len(server.forms) == 1
 
 
-def test_eight_threads_cause_one_refusal(server: TokenServer, store: Path, clock: Clock) -> None:
+def test_eight_threads_cause_one_refusal(server: Tokens, store: Path, clock: Clock) -> None:
     auth = oauth(server, store, clock, refresh_token=f"{MARK}-unknown")
 
     def refused(_: int) -> bool:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.auth.clients import oauth, sent, sentence, start
-from tests.kit.token_server import MARK, Clock, TokenServer
+from tests.kit.tokens import MARK, Clock, Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_a_token_is_replaced_sixty_seconds_before_it_expires(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     first = sent(auth)
@@ -29,16 +29,16 @@ def test_a_token_is_replaced_sixty_seconds_before_it_expires(
 
 @pytest.mark.parametrize(("lifetime", "refreshes"), [(3600, 1), (60, 1), (20, 1), (1, 1)])
 def test_short_lived_tokens_do_not_cause_a_storm(
-    store: Path, clock: Clock, lifetime: float, refreshes: int
+    store: Path, clock: Clock, lifetime: int, refreshes: int
 ) -> None:
-    with TokenServer(clock, lifetime=lifetime) as server:
+    with Tokens(clock, lifetime=lifetime) as server:
         auth = oauth(server, store, clock, refresh_token=server.seed())
         for _ in range(20):
             sent(auth)
         assert len(server.spent) == refreshes
 
 
-def test_eight_threads_cause_one_refresh(server: TokenServer, store: Path, clock: Clock) -> None:
+def test_eight_threads_cause_one_refresh(server: Tokens, store: Path, clock: Clock) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     with ThreadPoolExecutor(8) as pool:
         headers = set(pool.map(lambda _: sent(auth), range(64)))
@@ -47,7 +47,7 @@ def test_eight_threads_cause_one_refresh(server: TokenServer, store: Path, clock
 
 
 def test_eight_taps_of_one_process_cause_one_refresh(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     seed = server.seed()
     taps = [oauth(server, store, clock, refresh_token=seed) for _ in range(8)]
@@ -59,7 +59,7 @@ def test_eight_taps_of_one_process_cause_one_refresh(
 
 @pytest.mark.slow
 def test_processes_with_one_store_cause_one_refresh(store: Path) -> None:
-    with TokenServer() as server:
+    with Tokens() as server:
         seed = server.seed()
         processes = [start(server, store, seed) for _ in range(3)]
         outputs = [process.communicate(timeout=60) for process in processes]
@@ -69,7 +69,7 @@ def test_processes_with_one_store_cause_one_refresh(store: Path) -> None:
 
 
 def test_a_hanging_holder_of_the_lock_is_named_in_time(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     seed = server.seed()
     server.faults.append("held")
@@ -88,7 +88,7 @@ def test_a_hanging_holder_of_the_lock_is_named_in_time(
 
 
 def test_a_refused_token_is_renewed_once_and_not_again(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     first = sent(auth)
@@ -102,7 +102,7 @@ def test_a_refused_token_is_renewed_once_and_not_again(
 
 
 def test_threads_that_were_refused_together_cause_one_refresh(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     first = sent(auth)
@@ -112,7 +112,7 @@ def test_threads_that_were_refused_together_cause_one_refresh(
 
 
 def test_a_token_that_another_process_has_renewed_is_taken(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     ours, other = (oauth(server, store, clock, refresh_token=server.seed()) for _ in range(2))
     first = sent(oauth(server, store, clock, refresh_token=server.seed()))
@@ -125,9 +125,7 @@ def test_a_token_that_another_process_has_renewed_is_taken(
     assert len(server.spent) == spent
 
 
-def test_a_later_refresh_may_be_renewed_again(
-    server: TokenServer, store: Path, clock: Clock
-) -> None:
+def test_a_later_refresh_may_be_renewed_again(server: Tokens, store: Path, clock: Clock) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     assert auth.renew(sent(auth)) is True
     clock.sleep(3600)

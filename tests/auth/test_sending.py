@@ -11,7 +11,7 @@ import requests
 from tap_qonto.auth.credentials import authenticator
 from tap_qonto.auth.keys import AccessToken, ApiKey
 from tests.auth.clients import oauth, sent
-from tests.kit.token_server import CLIENT_ID, CLIENT_SECRET, MARK, Clock, TokenServer
+from tests.kit.tokens import CLIENT_ID, CLIENT_SECRET, MARK, Clock, Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,18 +33,14 @@ def test_what_cannot_be_renewed_is_not(auth: ApiKey | AccessToken) -> None:
     assert auth.describe().endswith(".")
 
 
-def test_authenticating_twice_sends_one_header(
-    server: TokenServer, store: Path, clock: Clock
-) -> None:
+def test_authenticating_twice_sends_one_header(server: Tokens, store: Path, clock: Clock) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     request = requests.Request("GET", "https://thirdparty.qonto.com/v2/labels").prepare()
     assert auth(auth(request)).headers["Authorization"] == f"Bearer {server.newest}"
     assert len(server.spent) == 1
 
 
-def test_a_refresh_is_one_form_with_the_client(
-    server: TokenServer, store: Path, clock: Clock
-) -> None:
+def test_a_refresh_is_one_form_with_the_client(server: Tokens, store: Path, clock: Clock) -> None:
     seed = server.seed()
     sent(oauth(server, store, clock, refresh_token=seed))
     assert server.forms == [
@@ -58,7 +54,7 @@ def test_a_refresh_is_one_form_with_the_client(
 
 
 def test_a_refresh_carries_no_credentials_of_netrc(
-    server: TokenServer,
+    server: Tokens,
     store: Path,
     clock: Clock,
     tmp_path: Path,
@@ -72,22 +68,20 @@ def test_a_refresh_carries_no_credentials_of_netrc(
 
 
 def test_a_public_client_sends_no_secret(store: Path, clock: Clock) -> None:
-    with TokenServer(clock, public=True) as server:
+    with Tokens(clock, public=True) as server:
         sent(oauth(server, store, clock, client_secret=None, refresh_token=server.seed()))
         assert "client_secret" not in server.forms[0]
 
 
 def test_building_an_authenticator_reads_and_sends_nothing(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     oauth(server, store, clock, refresh_token=server.seed())
     assert server.forms == []
     assert not store.parent.exists()
 
 
-def test_every_secret_ever_seen_can_be_redacted(
-    server: TokenServer, store: Path, clock: Clock
-) -> None:
+def test_every_secret_ever_seen_can_be_redacted(server: Tokens, store: Path, clock: Clock) -> None:
     seed = server.seed()
     auth = oauth(server, store, clock, refresh_token=seed)
     first = sent(auth)
@@ -101,7 +95,7 @@ def test_every_secret_ever_seen_can_be_redacted(
 
 
 def test_tokens_that_another_run_has_stored_are_secrets_too(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     seed = server.seed()
     bearer = sent(oauth(server, store, clock, refresh_token=seed))
@@ -111,7 +105,7 @@ def test_tokens_that_another_run_has_stored_are_secrets_too(
     assert {kept["access_token"], kept["refresh_token"]} <= second.secrets()
 
 
-def test_nothing_shows_a_secret(server: TokenServer, store: Path, clock: Clock) -> None:
+def test_nothing_shows_a_secret(server: Tokens, store: Path, clock: Clock) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     sent(auth)
     for shown in (auth, ApiKey("acme", f"{MARK}-key"), AccessToken(f"{MARK}-token")):

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.auth.clients import DAY, oauth, sent, sentence
-from tests.kit.token_server import CLIENT_ID, CLIENT_SECRET, Clock, TokenServer
+from tests.kit.tokens import CLIENT_ID, CLIENT_SECRET, Clock, Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_a_second_run_uses_what_the_first_has_stored(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     seed = server.seed()
     first = sent(oauth(server, store, clock, refresh_token=seed))
@@ -29,7 +29,7 @@ def test_a_second_run_uses_what_the_first_has_stored(
 
 
 def test_a_year_of_runs_with_the_first_token_configured(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     seed = server.seed()
     for _ in range(52):
@@ -40,7 +40,7 @@ def test_a_year_of_runs_with_the_first_token_configured(
 
 
 def test_a_new_seed_takes_over_and_an_old_one_does_not(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     old, new = server.seed(), server.seed()
     sent(oauth(server, store, clock, refresh_token=old))
@@ -54,7 +54,7 @@ def test_a_new_seed_takes_over_and_an_old_one_does_not(
 
 
 def test_the_token_of_the_store_may_be_configured_as_seed(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     sent(oauth(server, store, clock, refresh_token=server.seed()))
     copied = json.loads(store.read_text())["refresh_token"]
@@ -64,14 +64,14 @@ def test_the_token_of_the_store_may_be_configured_as_seed(
     assert server.refused == 0
 
 
-def test_a_filled_store_needs_no_seed(server: TokenServer, store: Path, clock: Clock) -> None:
+def test_a_filled_store_needs_no_seed(server: Tokens, store: Path, clock: Clock) -> None:
     sent(oauth(server, store, clock, refresh_token=server.seed()))
     clock.sleep(DAY)
     assert sent(oauth(server, store, clock)) == f"Bearer {server.newest}"
 
 
 def test_an_empty_store_without_a_seed_names_the_login(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     with sentence("tap-qonto-login", str(store)):
         sent(oauth(server, store, clock))
@@ -81,9 +81,7 @@ def test_an_empty_store_without_a_seed_names_the_login(
     assert server.forms == []
 
 
-def test_the_store_of_another_client_is_not_used(
-    server: TokenServer, store: Path, clock: Clock
-) -> None:
+def test_the_store_of_another_client_is_not_used(server: Tokens, store: Path, clock: Clock) -> None:
     seed = server.seed()
     sent(oauth(server, store, clock, refresh_token=seed))
     with sentence(CLIENT_ID, "client-2", "token_store"):
@@ -91,7 +89,7 @@ def test_the_store_of_another_client_is_not_used(
     assert len(server.forms) == 1
 
 
-def test_only_the_owner_may_read_the_store(server: TokenServer, store: Path, clock: Clock) -> None:
+def test_only_the_owner_may_read_the_store(server: Tokens, store: Path, clock: Clock) -> None:
     before = os.umask(0)
     try:
         sent(oauth(server, store, clock, refresh_token=server.seed()))
@@ -105,7 +103,7 @@ def test_only_the_owner_may_read_the_store(server: TokenServer, store: Path, clo
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
-def test_the_seed_itself_is_not_stored(server: TokenServer, store: Path, clock: Clock) -> None:
+def test_the_seed_itself_is_not_stored(server: Tokens, store: Path, clock: Clock) -> None:
     seed = server.seed()
     sent(oauth(server, store, clock, refresh_token=seed))
     assert seed not in store.read_text()
@@ -113,7 +111,7 @@ def test_the_seed_itself_is_not_stored(server: TokenServer, store: Path, clock: 
 
 
 def test_a_link_to_the_store_stays_a_link(
-    server: TokenServer, store: Path, tmp_path: Path, clock: Clock
+    server: Tokens, store: Path, tmp_path: Path, clock: Clock
 ) -> None:
     target = tmp_path / "elsewhere.json"
     store.parent.mkdir()
@@ -124,7 +122,7 @@ def test_a_link_to_the_store_stays_a_link(
 
 
 def test_what_a_killed_writer_left_behind_is_replaced(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     store.parent.mkdir()
     store.with_name(f"{store.name}.new").write_text('{"refr')
@@ -149,7 +147,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("text", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_store_is_set_aside_for_the_seed(
-    server: TokenServer, store: Path, clock: Clock, text: str, caplog: pytest.LogCaptureFixture
+    server: Tokens, store: Path, clock: Clock, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.parent.mkdir()
     store.write_text(text)
@@ -160,7 +158,7 @@ def test_a_damaged_store_is_set_aside_for_the_seed(
 
 
 def test_a_damaged_store_without_a_seed_is_a_sentence(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     store.parent.mkdir()
     store.write_text("{")
@@ -170,7 +168,7 @@ def test_a_damaged_store_without_a_seed_is_a_sentence(
 
 
 def test_a_store_that_cannot_be_written_spends_no_token(
-    server: TokenServer, tmp_path: Path, clock: Clock
+    server: Tokens, tmp_path: Path, clock: Clock
 ) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "tokens.json.new").mkdir()
@@ -181,7 +179,7 @@ def test_a_store_that_cannot_be_written_spends_no_token(
 
 
 def test_the_tokens_are_on_disk_before_the_access_token_is_used(
-    server: TokenServer, store: Path, clock: Clock
+    server: Tokens, store: Path, clock: Clock
 ) -> None:
     auth = oauth(server, store, clock, refresh_token=server.seed())
     # A folder in the place of the file written aside: made when the answer is on its way.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 import pytest
@@ -54,7 +54,7 @@ def token(api: Api, **form: str) -> tuple[int, Row]:
     return answer.status, msgspec.json.decode(answer.body)
 
 
-APPLICATION = {"client_id": "app", "client_secret": "s3cret"}
+APPLICATION: Row = {"client_id": "app", "client_secret": "s3cret"}
 
 
 def test_refresh_tokens_rotate_and_die_after_their_grace(company: Company) -> None:
@@ -79,14 +79,8 @@ def test_refresh_tokens_rotate_and_die_after_their_grace(company: Company) -> No
     assert oauth.refreshes == 4
 
 
-@pytest.mark.parametrize(
-    ("verifier", "after", "status"), [("v" * 43, 0, 200), ("w" * 43, 0, 400), ("v" * 43, 600, 400)]
-)
-def test_a_code_is_traded_once_with_its_verifier(
-    company: Company, verifier: str, after: float, status: int
-) -> None:
-    clock = Clock()
-    api = Api(company, oauth=OAuth(**APPLICATION, clock=clock), clock=clock)
+def signed_in(api: Api, **asked: str) -> dict[str, str]:
+    """Let a user sign in, asked without what is empty; return the form that trades the code."""
     redirect = "http://127.0.0.1:9/callback"
     digest = hashlib.sha256(b"v" * 43).digest()
     query = {
@@ -96,17 +90,70 @@ def test_a_code_is_traded_once_with_its_verifier(
         "state": "st",
         "code_challenge": urlsafe_b64encode(digest).rstrip(b"=").decode(),
         "code_challenge_method": "S256",
+        **asked,
     }
-    sent = api(Request("GET", "/oauth2/auth", list(query.items())))
+    sent = api(Request("GET", "/oauth2/auth", [one for one in query.items() if one[1]]))
     back = parse_qs(urlsplit(sent.headers["Location"]).query)
     assert (sent.status, back["state"]) == (302, ["st"])
-    form = {
+    return {
         "grant_type": "authorization_code",
         "code": back["code"][0],
-        "code_verifier": verifier,
+        "code_verifier": "v" * 43,
         "redirect_uri": redirect,
-        **APPLICATION,
     }
+
+
+@pytest.mark.parametrize(
+    ("verifier", "after", "status"), [("v" * 43, 0, 200), ("w" * 43, 0, 400), ("v" * 43, 600, 400)]
+)
+def test_a_code_is_traded_once_with_its_verifier(
+    company: Company, verifier: str, after: float, status: int
+) -> None:
+    clock = Clock()
+    api = Api(company, oauth=OAuth(**APPLICATION, clock=clock), clock=clock)
+    form = {**signed_in(api), **APPLICATION, "code_verifier": verifier}
     clock.forward(seconds=after)
     assert token(api, **form)[0] == status
     assert token(api, **form)[0] == 400
+
+
+@pytest.mark.parametrize("scope", ["offline_access team.read", "team.read"])
+def test_only_offline_access_gives_a_refresh_token(company: Company, scope: str) -> None:
+    api = Api(company, oauth=OAuth(**APPLICATION))
+    status, tokens = token(api, **signed_in(api, scope=scope), **APPLICATION)
+    assert (status, tokens["scope"]) == (200, scope)
+    assert ("refresh_token" in tokens) == ("offline_access" in scope)
+
+
+def test_a_public_application_has_no_secret_to_send(company: Company) -> None:
+    api = Api(company, oauth=OAuth(client_id="app"))
+    assert token(api, **signed_in(api), **APPLICATION)[0] == 401
+    assert token(api, **signed_in(api), client_id="app")[0] == 200
+    assert token(api, **signed_in(api, code_challenge=""), client_id="app")[0] == 400
+
+
+def test_a_browser_signs_in_to_the_sandbox_and_tokens_want_its_header(company: Company) -> None:
+    api = Api(company, oauth=OAuth(**APPLICATION), staging_token="stage")
+    form = urlencode(signed_in(api) | APPLICATION).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    staged = headers | {"X-Qonto-Staging-Token": "stage"}
+    refused, given = (
+        api(Request("POST", "/oauth2/token", (), sent, form)) for sent in (headers, staged)
+    )
+    assert refused.headers["Content-Type"].startswith("text/html")
+    assert isinstance(given.body, bytes)
+    assert msgspec.json.decode(given.body)["access_token"]
+
+
+def test_tokens_live_as_long_as_is_said_and_begin_as_is_said(company: Company) -> None:
+    clock = Clock()
+    oauth = OAuth(**APPLICATION, access_seconds=20, mark="S3CRET", clock=clock)
+    form = signed_in(Api(company, oauth=oauth))
+    _, tokens = token(Api(company, oauth=oauth), **form, **APPLICATION)
+    assert tokens["expires_in"] == 20
+    secrets = (form["code"], tokens["access_token"], tokens["refresh_token"])
+    assert all(secret.startswith("S3CRET") for secret in secrets)
+    clock.forward(seconds=19)
+    assert oauth.scopes_of(tokens["access_token"])
+    clock.forward(seconds=1)
+    assert oauth.scopes_of(tokens["access_token"]) is None

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 CODE_LIFE: Final = 600 * SECOND
-ACCESS_LIFE: Final = 3_600 * SECOND
+ACCESS_SECONDS: Final = 3_600
 REFRESH_LIFE: Final = 90 * DAY
 GRACE: Final = 60 * SECOND
 """How long a refresh token still answers after its first use."""
+
+OFFLINE: Final = "offline_access"
+"""The scope without which there is no refresh token."""
 
 SCOPES: Final = (
     "offline_access organization.read membership.read attachment.read card.read team.read "
@@ -89,22 +92,29 @@ class OAuth:
         redirect_uri: str | None = None,
         refresh_token: str | None = None,
         scope: str = f"{SCOPES} {WRITING_SCOPES}",
+        access_seconds: int = ACCESS_SECONDS,
+        mark: str = "",
         clock: Callable[[], datetime] = now_utc,
     ) -> None:
         """Register the application.
 
         Args:
             client_id: Its public name.
-            client_secret: Its secret; None for a public application, which must use PKCE.
+            client_secret: Its secret; None for a public application, which must use PKCE and
+                send none.
             redirect_uri: The one address to send codes to; None takes any loopback address.
             refresh_token: A first refresh token, issued now.
             scope: What that token, and tokens that ask for nothing, may do.
+            access_seconds: How long access tokens live.
+            mark: What codes and tokens begin with, so that a log can be searched for any of them.
             clock: Source of the present, aware of its zone.
         """
         self._client_id = client_id
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
         self._scope = scope
+        self._access_seconds = access_seconds
+        self._mark = mark
         self._clock = clock
         self._lock = Lock()
         self._codes: dict[str, _Code] = {}
@@ -112,22 +122,31 @@ class OAuth:
         self._refresh: dict[str, _Refresh] = {}
         self.refreshes = 0
         if refresh_token is not None:
-            self._refresh[refresh_token] = _Refresh(self._now(), scope)
+            self.issue_refresh(refresh_token)
 
     def _now(self) -> int:
         return moments.of(self._clock())
 
+    def _secret(self) -> str:
+        return f"{self._mark}{secrets.token_urlsafe(32)}"
+
     def scopes_of(self, access_token: str) -> frozenset[str] | None:
         """Return what an access token may do; None when it is not ours or does not live."""
         access = self._access.get(access_token)
-        if access is None or self._now() >= access.issued + ACCESS_LIFE:
+        if access is None or self._now() >= access.issued + self._access_seconds * SECOND:
             return None
         return frozenset(access.scope.split())
 
-    def issue(self, access_token: str | None = None) -> str:
+    def issue(self, access_token: str | None = None, scope: str | None = None) -> str:
         """Return a new access token (or register the given one) as if a user had signed in."""
-        token = access_token or secrets.token_urlsafe(24)
-        self._access[token] = _Access(self._now(), self._scope)
+        token = access_token or self._secret()
+        self._access[token] = _Access(self._now(), scope or self._scope)
+        return token
+
+    def issue_refresh(self, refresh_token: str | None = None, scope: str | None = None) -> str:
+        """Return a new refresh token (or register the given one) as if a user had signed in."""
+        token = refresh_token or self._secret()
+        self._refresh[token] = _Refresh(self._now(), scope or self._scope)
         return token
 
     def authorize(self, query: Mapping[str, str]) -> str:
@@ -152,8 +171,8 @@ class OAuth:
         elif challenge is not None and query.get("code_challenge_method") != "S256":
             back["error"] = "invalid_request"
         else:
-            code = secrets.token_urlsafe(24)
-            scope = query.get("scope", self._scope)
+            code = self._secret()
+            scope = query.get("scope") or self._scope
             self._codes[code] = _Code(redirect, challenge, self._now(), scope)
             back |= {"code": code, "scope": scope}
         return f"{redirect}{'&' if '?' in redirect else '?'}{urlencode(back)}"
@@ -164,9 +183,8 @@ class OAuth:
         Raises:
             GrantError: The application, the code or the refresh token is not accepted.
         """
-        known = form.get("client_id") == self._client_id
-        secret = form.get("client_secret")
-        if not known or (self._client_secret is not None and secret != self._client_secret):
+        application = (form.get("client_id"), form.get("client_secret"))
+        if application != (self._client_id, self._client_secret):
             code, description = "invalid_client", "client authentication failed"
             raise GrantError(code, description, 401)
         with self._lock:
@@ -191,7 +209,7 @@ class OAuth:
             digest = sha256(form.get("code_verifier", "").encode()).digest()
             if urlsafe_b64encode(digest).rstrip(b"=").decode() != code.challenge:
                 raise refused
-        return self._pair(code.scope)
+        return self._tokens(code.scope)
 
     def _from_refresh(self, token: str) -> dict[str, object]:
         self.refreshes += 1
@@ -205,17 +223,16 @@ class OAuth:
                 code, description = "invalid_grant", "the refresh token has already been used"
                 raise GrantError(code, description)
             return refresh.answer
-        refresh.used, refresh.answer = now, self._pair(refresh.scope)
+        refresh.used, refresh.answer = now, self._tokens(refresh.scope)
         return refresh.answer
 
-    def _pair(self, scope: str) -> dict[str, object]:
-        refresh, access = secrets.token_urlsafe(32), self.issue()
-        self._access[access] = _Access(self._now(), scope)
-        self._refresh[refresh] = _Refresh(self._now(), scope)
-        return {
-            "access_token": access,
+    def _tokens(self, scope: str) -> dict[str, object]:
+        answer: dict[str, object] = {
+            "access_token": self.issue(scope=scope),
             "token_type": "bearer",
-            "expires_in": ACCESS_LIFE // SECOND,
+            "expires_in": self._access_seconds,
             "scope": scope,
-            "refresh_token": refresh,
         }
+        if OFFLINE in scope.split():
+            answer["refresh_token"] = self.issue_refresh(scope=scope)
+        return answer

@@ -170,7 +170,10 @@ class DemoServer:
         self._server.seen = self.requests
         self._server.open = set()
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+            # It looks so often whether it shall end, and whoever ends it waits until it does.
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.01},
+            daemon=True,
         )
         self._thread.start()
 
