@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +60,8 @@ def test_an_answer_that_never_comes_is_given_up_and_repeated(
 ) -> None:
     server.faults.append("held")
     auth = oauth(server, store, clock, refresh_token=server.seed(), timeout=0.3)
-    began = time.monotonic()
     assert sent(auth).endswith(server.newest)
-    assert time.monotonic() - began < 12
+    assert server.given_up
     assert len(server.forms) == 2
 
 

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from tap_qonto.demo import Api, Company, DemoServer, OAuth, Request, Response
 from tests.kit.answers import unhooked
+from tests.kit.runner import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,6 +79,8 @@ class Tokens(DemoServer):
         no answer for 30 s)."""
         self.working = threading.Event()
         """Set when a request is being held."""
+        self.given_up = True
+        """Whether nobody has waited for a held answer to its very end."""
         self.meanwhile: Callable[[], object] = int
         """Called while a request is being worked on."""
         self.decide: Callable[[dict[str, str]], dict[str, str]] | None = None
@@ -147,7 +150,7 @@ class Tokens(DemoServer):
         reply = self._noted(request, self._demo(request))
         if fault == "held":
             self.working.set()
-            self._released.wait(30)
+            self.given_up &= self._released.wait(PATIENCE)
         if fault in ("held", "lost"):
             raise ConnectionResetError
         body = reply.body
