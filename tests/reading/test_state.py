@@ -8,6 +8,7 @@ import pytest
 
 from tap_qonto.api.instants import uniform
 from tap_qonto.demo import Api, Company
+from tests.kit.companies import a_small_company
 from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Row = dict[str, Any]
 @pytest.fixture(scope="module")
 def world() -> Company:
     """A company that no test changes."""
-    return Company(transactions=2_500, accounts=2)
+    return a_small_company(2_500, accounts=2)
 
 
 @pytest.fixture(scope="module")

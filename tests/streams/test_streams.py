@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_qonto.demo import COLLECTIONS, Api, Company, Response
+from tests.kit.cases import some
 from tests.kit.runner import catalog_of, run
 from tests.streams.reading import rows
 
@@ -134,7 +135,7 @@ PATHS = {
 """What the paths of a stream's requests contain, if not its name."""
 
 
-@pytest.mark.parametrize("count", [99, 100, 101, 200, 201])
+@pytest.mark.parametrize("count", some([99, 100, 101, 200, 201], 100, 201))
 @pytest.mark.parametrize("stream", sorted(WITHOUT_META))
 def test_a_list_without_meta_ends_with_a_short_page(stream: str, count: int) -> None:
     company = Company(transactions=0)
