@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from dataclasses import replace
@@ -19,6 +20,10 @@ from tests.kit.runner import KEY, config_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+# Looking for garbage among all that was imported and made took a fifth of the tests' time.
+gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(scope="session", autouse=True)

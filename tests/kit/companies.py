@@ -6,7 +6,13 @@ from typing import Final
 
 from tap_qonto.demo import Company
 
-_WITH_PAPERS: Final = ("client_invoices", "credit_notes", "quotes", "supplier_invoices")
+_WITH_PAPERS: Final = (
+    "client_invoices",
+    "credit_notes",
+    "quotes",
+    "supplier_invoices",
+    "statements",
+)
 """Collections with documents: most of what there is to read in a company of few transactions."""
 
 

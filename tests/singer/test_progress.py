@@ -10,6 +10,7 @@ import pytest
 
 from tap_qonto.demo import Api, Company
 from tap_qonto.singer.progress import Progress
+from tests.kit.companies import a_small_company
 from tests.kit.runner import KEY, run, run_process
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def closing(outcome: Run) -> str:
 
 
 def test_a_run_says_at_its_end_what_it_brought(tmp_path: Path) -> None:
-    api = Api(Company(transactions=300), authorization=KEY)
+    api = Api(a_small_company(), authorization=KEY)
     settings = {"attachments_path": str(tmp_path)}
     streams = ["labels", "statements", "statement_files", "terminals"]
     outcome = run(settings, api=api, select=streams)
