@@ -112,7 +112,7 @@ def test_a_document_of_which_qonto_tells_nothing_is_owed_while_others_come(
         papers.invoice(papers.document(f"a{number}"))
     refused = Faults("/attachments/a0", always=answer(status, {"errors": []}))
     papers.api.before.append(refused)
-    settings: Row = {"attachments_path": tmp_path, "extract_facturx": False}
+    settings: dict[str, Any] = {"attachments_path": tmp_path, "extract_facturx": False}
     done = papers.run(*INVOICES, **settings)
     assert done.exit_code == 1
     assert statuses(done, INVOICES[1]) == ["failed"] + ["stored"] * 4
