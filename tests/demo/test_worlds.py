@@ -30,7 +30,7 @@ class Visitor:
     """Asks an application that plays a world."""
 
     def __init__(self, name: str, company: Company | None = None) -> None:
-        self.company = company or Company(transactions=900)
+        self.company = company or Company(transactions=400)
         world = WORLDS[name]
         self.api = Api(self.company, clock=lambda: NOW, **world.options)
         world.play(self.api)
@@ -275,7 +275,7 @@ UNUSUAL = [name for name in WORLDS if name != "reversed-unknown"]
 @pytest.fixture(scope="module")
 def usual() -> Company:
     """A company to which nothing happens."""
-    return Company(transactions=900)
+    return Company(transactions=400)
 
 
 @pytest.mark.parametrize("name", UNUSUAL)

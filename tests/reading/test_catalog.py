@@ -162,7 +162,9 @@ def test_the_configuration_may_stand_on_the_command_line() -> None:
     assert all(row["updated_at"] >= "2026-10-01" for row in done.records["sepa_transfers"])
 
 
-@pytest.mark.parametrize("inclusion", [True, False], ids=["discovered", "written by hand"])
+@pytest.mark.parametrize(
+    "inclusion", some([True, False], False), ids=["discovered", "written by hand"]
+)
 @pytest.mark.parametrize(
     "stream",
     some(

@@ -85,7 +85,7 @@ def test_a_second_run_loads_what_changed_and_the_lookback(
     assert bookmark_for(later, stream, row) == uniform(changed["updated_at"])
 
 
-@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING))
+@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING[:2]))
 def test_nothing_new_moves_no_bookmark(shown: Api, clock: Clock, stream: str) -> None:
     earlier = read(shown, stream)
     clock.advance(86_400)
@@ -95,7 +95,7 @@ def test_nothing_new_moves_no_bookmark(shown: Api, clock: Clock, stream: str) ->
     assert later.bookmarks("transactions") == earlier.bookmarks("transactions")
 
 
-@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING))
+@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING[1:]))
 def test_a_bookmark_does_not_move_back_when_the_latest_row_is_gone(
     world: Company, shown: Api, clock: Clock, stream: str
 ) -> None:
@@ -108,7 +108,7 @@ def test_a_bookmark_does_not_move_back_when_the_latest_row_is_gone(
     assert bookmark_for(later, stream, latest) == bookmark_for(earlier, stream, latest)
 
 
-@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING))
+@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING[:2]))
 def test_a_bookmark_is_the_latest_row_of_its_partition(
     world: Company, shown: Api, stream: str
 ) -> None:
@@ -127,7 +127,7 @@ def test_a_bookmark_is_the_latest_row_of_its_partition(
 @pytest.mark.parametrize(("lookback", "found"), [(200, False), (400, True)])
 @pytest.mark.parametrize(
     "stream",
-    some(["transactions", "client_invoices", "beneficiaries"], "beneficiaries", "client_invoices"),
+    some(["transactions", "client_invoices", "beneficiaries"], "beneficiaries"),
 )
 def test_a_row_that_becomes_visible_late_is_found_within_the_lookback(
     world: Company, shown: Api, clock: Clock, stream: str, lookback: int, found: bool

@@ -38,8 +38,8 @@ def world() -> Company:
 
 @pytest.fixture
 def slow_server(world: Company) -> Iterator[DemoServer]:
-    """A server that takes 20 ms per page of 50."""
-    with DemoServer(Api(world, authorization=KEY, page_limit=50), latency=0.02) as server:
+    """A server that takes 20 ms per page of 100."""
+    with DemoServer(Api(world, authorization=KEY, page_limit=100), latency=0.02) as server:
         yield server
 
 

@@ -151,7 +151,7 @@ def test_a_list_without_meta_ends_with_a_short_page(stream: str, count: int) -> 
 def test_rows_are_valid_against_the_schema_that_was_sent(all_of_it: Run, stream: str) -> None:
     [message] = all_of_it.schemas[stream]
     validator = Draft202012Validator(message["schema"], format_checker=FormatChecker())
-    for row in rows(all_of_it, stream):
+    for row in rows(all_of_it, stream)[::4]:  # all of them: `test_standard`, which is slow
         validator.validate(row)
 
 

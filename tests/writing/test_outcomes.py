@@ -134,8 +134,8 @@ OUTCOMES: dict[str, Case] = {
 }
 MOST_TELLING = [
     *("accepted", "connection refused for good", "throttled", "payee check expired"),
-    *("credentials refused, renewed", "no right", "refused, 422 invalid", "request lost"),
-    *("answer cut off", "500 after the work", "another amount", "still worked on", "lost twice"),
+    *("refused, 422 invalid", "request lost", "answer cut off", "500 after the work"),
+    *("another amount", "lost twice"),
 ]
 """The others are for the slow tests."""
 
