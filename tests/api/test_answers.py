@@ -10,7 +10,7 @@ from tap_qonto.demo import Api, Company, DemoServer
 from tests.api.failing import META, SECRETIVE, as_sent, errors, failing
 from tests.kit import faults
 from tests.kit.answers import alter
-from tests.kit.cases import some
+from tests.kit.cases import some, thorough
 from tests.kit.faults import answer
 from tests.kit.runner import KEY, config_for, run
 
@@ -50,7 +50,14 @@ USELESS = {
 }
 
 
-@pytest.mark.parametrize(("fault", "told"), USELESS.values(), ids=USELESS.keys())
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    thorough(
+        USELESS,
+        *("HTML with status 200", "bytes that are no text", "no envelope"),
+        *("null", "meta of another type", "a negative count"),
+    ),
+)
 def test_an_answer_that_makes_no_sense_is_told_in_one_sentence(
     small: Company, waits: list[float], fault: Fault, told: str
 ) -> None:

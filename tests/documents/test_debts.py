@@ -90,7 +90,10 @@ def test_a_document_without_a_link_is_a_row_that_says_so(papers: Papers, tmp_pat
     assert len(done.records["client_invoices"]) == 2
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://203.0.113.9/x", "ftp://h/x"])
+@pytest.mark.parametrize(
+    "url",
+    some(["file:///etc/passwd", "http://203.0.113.9/x", "ftp://h/x"], "http://203.0.113.9/x"),
+)
 def test_links_that_are_not_https_are_not_followed(
     papers: Papers, tmp_path: Path, url: str
 ) -> None:

@@ -82,7 +82,9 @@ WOBBLES: dict[str, tuple[str, str, str, Any, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", WOBBLES)
+@pytest.mark.parametrize(
+    "case", some(WOBBLES, "account_number as an integer", "a limit as text", "a flag as text")
+)
 def test_a_column_keeps_its_type_when_the_api_wobbles(api: Api, case: str) -> None:
     stream, path, field, sent, expected = WOBBLES[case]
     alter_rows(api, path, lambda row: row.update({field: sent}))

@@ -76,7 +76,11 @@ def test_a_start_before_2017_is_clamped(world: Company, start: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stream", ["transactions", "sepa_transfers", "client_invoices", "clients", "supplier_invoices"]
+    "stream",
+    some(
+        ["transactions", "sepa_transfers", "client_invoices", "clients", "supplier_invoices"],
+        *("transactions", "sepa_transfers", "clients"),
+    ),
 )
 def test_a_first_run_begins_at_the_start_date(world: Company, stream: str) -> None:
     done = run({"start_date": "2026-08-01T12:00:00+02:00"}, api=Api(world), select=[stream])

@@ -6,6 +6,7 @@ import json
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tap_qonto.api.errors import SentenceError
@@ -202,16 +203,23 @@ class Office:
             connection.close()
 
 
+@cache
+def _generated(name: str) -> frozenset[tuple[str, str]]:
+    """Return collection and ID of each paper and client that a company has from the beginning."""
+    company = Company(name, transactions=10, accounts=2)
+    return frozenset(
+        (collection, row["id"])
+        for collection in ("supplier_invoices", "clients", "client_invoices")
+        for row in company.rows(collection)
+    )
+
+
 class Made:
-    """What was made at a company since this was built."""
+    """What was made at a company since it was founded."""
 
     def __init__(self, company: Company) -> None:
         self._company = company
-        self._before = {
-            (name, row["id"])
-            for name in ("supplier_invoices", "clients", "client_invoices")
-            for row in company.rows(name)
-        }
+        self._before = _generated(company.name)
 
     def __call__(self, name: str) -> list[Row]:
         """Return the new rows of a collection."""

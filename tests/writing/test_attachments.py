@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.pages import Query
-from tests.kit.cases import some
+from tests.kit.cases import some, thorough
 from tests.writing.bank import (
     CHECKS,
     TRANSFERS,
@@ -52,7 +52,7 @@ FILES: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("content", "reason"), FILES.values(), ids=FILES)
+@pytest.mark.parametrize(("content", "reason"), thorough(FILES, "missing", "too large"))
 def test_a_file_that_cannot_be_sent_rejects_its_row(
     content: bytes | None, reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
