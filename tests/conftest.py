@@ -58,8 +58,8 @@ def own_secrets() -> None:
 
 @pytest.fixture
 def company() -> Company:
-    """A company of 400 transactions in 6 accounts, which the test may change."""
-    return Company(transactions=400)
+    """A company of 900 transactions in 6 accounts, which the test may change."""
+    return Company(transactions=900)
 
 
 @pytest.fixture

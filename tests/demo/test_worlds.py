@@ -275,7 +275,7 @@ UNUSUAL = [name for name in WORLDS if name != "reversed-unknown"]
 @pytest.fixture(scope="module")
 def usual() -> Company:
     """A company to which nothing happens."""
-    return Company(transactions=400)
+    return Company(transactions=900)
 
 
 @pytest.mark.parametrize("name", UNUSUAL)

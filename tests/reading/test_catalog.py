@@ -69,12 +69,6 @@ KEYS = {
 Row = dict[str, Any]
 
 
-@pytest.fixture
-def company() -> Company:
-    """A company of 200 transactions, which no test changes."""
-    return Company(transactions=200)
-
-
 @pytest.fixture(scope="module")
 def catalog() -> dict[str, Row]:
     tap = TapQonto(config={}, parse_env_config=False, validate_config=False)

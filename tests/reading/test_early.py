@@ -188,7 +188,7 @@ def test_a_run_that_finds_nothing_new_takes_few_requests() -> None:
     earlier = run(api=Api(company))
     later = run(api=Api(company), state=earlier.state)
     assert later.exit_code == 0, later.log
-    assert len(later.requests) <= 60
+    assert len(later.requests) <= 52
 
 
 def test_threads_change_more_often_only_while_a_run_waits_for_answers_from_far_away() -> None:

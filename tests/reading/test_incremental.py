@@ -42,7 +42,7 @@ NEWEST_FIRST = ["beneficiaries", "bulk_transfers", "recurring_transfers"]
 @pytest.fixture
 def world(clock: Clock) -> Company:
     """A company that lives by the test's clock."""
-    return Company(transactions=300, clock=clock)
+    return Company(transactions=900, clock=clock)
 
 
 @pytest.fixture

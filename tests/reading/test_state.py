@@ -30,7 +30,7 @@ WHOLE = ["labels", "organization", "quotes", "requests", "statements", "cards"]
 @pytest.fixture(scope="module")
 def world() -> Company:
     """A company that no test changes."""
-    return a_small_company(1_300, accounts=1)
+    return a_small_company(2_500, accounts=2)
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,8 @@ NEWEST_FIRST = ["beneficiaries", "bulk_transfers", "recurring_transfers"]
 
 @pytest.fixture
 def company() -> Company:
-    """A company of 400 transactions in 3 accounts, which the test may change."""
-    return Company(transactions=400, accounts=3)
+    """A company of 900 transactions in 3 accounts, which the test may change."""
+    return Company(transactions=900, accounts=3)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from tap_qonto.api.errors import StoppedError
-from tap_qonto.demo import Api, Company
 from tap_qonto.reading.state import INTERRUPTED
 from tap_qonto.singer.sdk import ConfigInput, SdkPlugin, SdkStream, SdkTap, SdkTarget
 from tap_qonto.singer.stream import SingerStream
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tap_qonto.demo import Request
+    from tap_qonto.demo import Api, Request
 
 DOCUMENTS = ["credit_notes", "credit_note_attachments"]
 TRANSFERS = ["sepa_transfers"]
@@ -238,10 +237,8 @@ def test_a_list_in_any_order_that_broke_off_has_moved_no_bookmark(api: Api, path
     assert done.bookmark(stream) is None
 
 
-def test_no_state_of_a_long_run_holds_a_key_of_the_sdk() -> None:
-    states = run(
-        api=Api(Company(transactions=900)), select=["transactions", "sepa_transfers"]
-    ).states
+def test_no_state_of_a_long_run_holds_a_key_of_the_sdk(api: Api) -> None:
+    states = run(api=api, select=["transactions", "sepa_transfers"]).states
     parts = [
         part
         for state in states
