@@ -26,8 +26,8 @@ pytestmark = pytest.mark.usefixtures("slept")
 
 @pytest.fixture
 def company() -> Company:
-    """A company of 600 transactions in 3 accounts, which the test may change."""
-    return Company(transactions=600, accounts=3)
+    """A company of 300 transactions in 3 accounts, which the test may change."""
+    return Company(transactions=300, accounts=3)
 
 
 def test_transactions_that_become_reversed_are_read_where_qonto_knows_the_status(
