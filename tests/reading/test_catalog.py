@@ -161,11 +161,7 @@ def test_the_configuration_may_stand_on_the_command_line() -> None:
 )
 @pytest.mark.parametrize(
     "stream",
-    some(
-        ["transactions", "sepa_transfers", "beneficiaries", "clients"],
-        "transactions",
-        "sepa_transfers",
-    ),
+    some(["transactions", "sepa_transfers", "beneficiaries", "clients"], "sepa_transfers"),
 )
 def test_a_bookmark_moves_although_its_column_is_deselected(
     api: Api, company: Company, stream: str, inclusion: bool

@@ -85,7 +85,7 @@ def test_a_second_run_loads_what_changed_and_the_lookback(
     assert bookmark_for(later, stream, row) == uniform(changed["updated_at"])
 
 
-@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING[:2]))
+@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING[1:]))
 def test_nothing_new_moves_no_bookmark(shown: Api, clock: Clock, stream: str) -> None:
     earlier = read(shown, stream)
     clock.advance(86_400)
@@ -146,7 +146,7 @@ def test_a_row_that_becomes_visible_late_is_found_within_the_lookback(
     assert bookmark_for(later, stream, late) == bookmark_for(earlier, stream, late)
 
 
-@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING))
+@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING[1:]))
 def test_a_bookmark_never_passes_the_start_of_its_run(
     world: Company, shown: Api, clock: Clock, stream: str
 ) -> None:
