@@ -20,6 +20,7 @@ from tap_qonto.writing.results import Results
 from tap_qonto.writing.rows import Inbox
 from tap_qonto.writing.run import Terms, World, carry_out
 from tap_qonto.writing.streams import READERS
+from tests.kit.runner import serving
 from tests.kit.target import Loaded, load
 from tests.writing.runs import DyingBank, Killed, Killer, StoppingJournal
 
@@ -241,5 +242,5 @@ def office_at(folder: Path, **writing: Any) -> Iterator[tuple[Office, Made]]:
 
     company = Company("office", transactions=10, accounts=2, clock=now)
     api = Api(company, clock=now, writing=Writing(**writing))
-    with DemoServer(api) as server:
+    with serving(api) as server:
         yield Office(server, folder, clock), Made(company)
