@@ -13,7 +13,7 @@ def waits(slept: list[float]) -> list[float]:
     return slept
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small() -> Company:
     """A company that no test changes."""
     return Company(transactions=60)

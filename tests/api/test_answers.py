@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo import Api, Company, DemoServer
+from tap_qonto.demo import Api, Company
 from tests.api.failing import META, SECRETIVE, as_sent, errors, failing
 from tests.kit import faults
 from tests.kit.answers import alter
+from tests.kit.cases import some, thorough
 from tests.kit.faults import answer
-from tests.kit.runner import KEY, config_for, run
+from tests.kit.runner import KEY, config_for, run, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,14 @@ USELESS = {
 }
 
 
-@pytest.mark.parametrize(("fault", "told"), USELESS.values(), ids=USELESS.keys())
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    thorough(
+        USELESS,
+        *("HTML with status 200", "bytes that are no text", "no envelope"),
+        *("null", "meta of another type", "a negative count"),
+    ),
+)
 def test_an_answer_that_makes_no_sense_is_told_in_one_sentence(
     small: Company, waits: list[float], fault: Fault, told: str
 ) -> None:
@@ -63,7 +71,9 @@ def test_an_answer_that_makes_no_sense_is_told_in_one_sentence(
 
 
 @pytest.mark.parametrize("lost", [["total_pages", "total_count"], None])
-@pytest.mark.parametrize("stream", ["transactions", "clients", "client_invoices"])
+@pytest.mark.parametrize(
+    "stream", some(["transactions", "clients", "client_invoices"], "transactions", "clients")
+)
 def test_a_list_that_does_not_say_how_long_it_is_is_not_taken_for_a_whole_one(
     small: Company, waits: list[float], stream: str, lost: list[str] | None
 ) -> None:
@@ -102,7 +112,7 @@ def test_an_address_that_is_none_is_told(waits: list[float], url: str) -> None:
 
 def test_the_sandbox_without_its_token_says_what_is_missing(small: Company) -> None:
     api = Api(small, authorization=KEY, staging_token="st-4711-right")
-    with DemoServer(api) as server:
+    with serving(api) as server:
         settings = config_for(server) | {"environment": "sandbox", "staging_token": "st-4711-left"}
         outcome = run(settings, select=["labels"])
     assert outcome.exit_code == 1
@@ -113,7 +123,7 @@ def test_the_sandbox_without_its_token_says_what_is_missing(small: Company) -> N
 def test_a_redirect_is_not_followed_so_no_other_host_sees_the_credentials(
     small: Company, status: int
 ) -> None:
-    with DemoServer(Api(small)) as elsewhere:
+    with serving(Api(small)) as elsewhere:
         fault = answer(status, Location=f"{elsewhere.api_url}/labels")
         outcome = run(api=failing(small, "/labels", always=fault), select=["labels"])
         assert not elsewhere.requests

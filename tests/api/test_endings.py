@@ -130,7 +130,14 @@ def test_a_signal_does_not_tear_a_message_when_the_pipe_is_full() -> None:
     assert parsed(output)[-1]["type"] == "STATE"
 
 
-@pytest.mark.parametrize("options", [(), ("--discover",), ("--about", "--format=json")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        pytest.param(("--discover",), marks=pytest.mark.slow),
+        pytest.param(("--about", "--format=json"), marks=pytest.mark.slow),
+    ],
+)
 def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]) -> None:
     with start_process({"environment": "demo"}, options=options) as process:
         assert process.stdout
@@ -152,7 +159,7 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
     [
         (),
         pytest.param(("--discover",), marks=pytest.mark.slow),
-        ("--about", "--format=json"),
+        pytest.param(("--about", "--format=json"), marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:

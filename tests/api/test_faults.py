@@ -19,6 +19,7 @@ from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.machine import Machine
 from tests.api.failing import errors, failing, retries
 from tests.kit import faults
+from tests.kit.cases import some, thorough
 from tests.kit.faults import answer
 from tests.kit.runner import PATIENCE, run
 
@@ -44,7 +45,14 @@ PASSING = {
 }
 
 
-@pytest.mark.parametrize(("fault", "told"), PASSING.values(), ids=PASSING.keys())
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    thorough(
+        PASSING,
+        *("429 with a date", "429 with nonsense", "500", "503"),
+        *("reset", "cut by length", "cut in chunks"),
+    ),
+)
 def test_a_fault_that_passes_costs_a_retry_and_no_row(
     small: Company, waits: list[float], fault: Fault, told: str
 ) -> None:
@@ -96,7 +104,10 @@ SAVED = {
 }
 
 
-@pytest.mark.parametrize("answered", SAVED.values(), ids=SAVED.keys())
+@pytest.mark.parametrize(
+    "answered",
+    thorough(SAVED, "206", "200 and nothing in it", "gzip that is cut", "a chunk of 16 exabytes"),
+)
 def test_an_answer_that_a_second_try_saves_is_tried_again(
     waits: list[float], answered: bytes
 ) -> None:
@@ -118,7 +129,11 @@ def test_a_hint_before_an_answer_is_no_answer(waits: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["0", "-5", "0.0", "Mon, 23 Nov 2020 10:00:00 GMT", "-inf", "nan", "1e999"]
+    "told",
+    some(
+        ["0", "-5", "0.0", "Mon, 23 Nov 2020 10:00:00 GMT", "-inf", "nan", "1e999"],
+        *("-5", "Mon, 23 Nov 2020 10:00:00 GMT", "nan"),
+    ),
 )
 def test_a_server_that_asks_for_no_wait_gets_the_own_backoff(
     small: Company, waits: list[float], told: str

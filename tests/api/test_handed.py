@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from tap_qonto.demo import Api, Company
 from tap_qonto.tap import TapQonto
 from tests.api.failing import errors
+from tests.kit.cases import thorough
 from tests.kit.runner import KEY, catalog_of, run
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ STATES: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("state", "told"), STATES.values(), ids=STATES.keys())
+@pytest.mark.parametrize(
+    ("state", "told"),
+    thorough(STATES, "a list", "damaged", "a text for partitions", "no timestamp", "another key"),
+)
 def test_a_state_that_cannot_be_used_is_refused_in_one_sentence(
     small: Company, state: Any, told: str
 ) -> None:

@@ -18,8 +18,18 @@ from tap_qonto.streams.organization import Labels
 from tap_qonto.tap import TapQonto
 from tests.api.planted import LOGIN, PLANT, SECRET_KEY, SIGNED
 from tests.kit import faults
+from tests.kit.cases import thorough
 from tests.kit.faults import Faults, answer
-from tests.kit.runner import PATIENCE, catalog_of, log_of, run, run_process, start_process, tap_with
+from tests.kit.runner import (
+    PATIENCE,
+    catalog_of,
+    log_of,
+    run,
+    run_process,
+    serving,
+    start_process,
+    tap_with,
+)
 
 if TYPE_CHECKING:
     from tap_qonto.demo import Request
@@ -86,7 +96,7 @@ def assert_clean(*texts: str) -> None:
 @pytest.mark.slow
 def test_a_run_with_an_api_key_shows_no_secret(world: Company, tmp_path: Path) -> None:
     api = key_api(world, staging_token=STAGING_TOKEN)
-    with DemoServer(api) as server:
+    with serving(api) as server:
         settings = key_settings(server) | {
             "environment": "sandbox",
             "staging_token": STAGING_TOKEN,
@@ -103,7 +113,7 @@ def test_a_run_with_an_api_key_shows_no_secret(world: Company, tmp_path: Path) -
 @pytest.mark.slow
 def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> None:
     oauth = OAuth(client_secret=CLIENT_SECRET, refresh_token=REFRESH_TOKEN, mark=PLANT)
-    with DemoServer(Api(world, oauth=oauth)) as server:
+    with serving(Api(world, oauth=oauth)) as server:
         settings = oauth_settings(server, tmp_path / "store.json")
         outcome = run_process(settings, env=EVERYTHING, catalog=catalog_of())
         sent = {request.headers.get("Authorization", "") for request in server.requests}
@@ -121,7 +131,7 @@ def test_a_run_with_oauth_shows_no_secret(world: Company, tmp_path: Path) -> Non
 def test_a_run_with_settings_from_the_environment_shows_no_secret(world: Company) -> None:
     oauth = OAuth(client_secret=CLIENT_SECRET, mark=PLANT)
     oauth.issue(ACCESS_TOKEN)
-    with DemoServer(Api(world, oauth=oauth)) as server:
+    with serving(Api(world, oauth=oauth)) as server:
         env = {"TAP_QONTO_API_URL": server.api_url, "TAP_QONTO_ACCESS_TOKEN": ACCESS_TOKEN}
         options = ["--config=ENV"]
         outcome = run_process({}, env=EVERYTHING | env, options=options)
@@ -147,7 +157,7 @@ def test_what_a_tap_tells_about_itself_holds_no_secret(options: list[str]) -> No
 @pytest.mark.slow
 def test_no_process_carries_a_secret_in_its_arguments(world: Company) -> None:
     api = key_api(world, Faults("/labels", always=faults.dribble))
-    with DemoServer(api) as server:
+    with serving(api) as server:
         settings = key_settings(server)
         with start_process(settings, catalog=catalog_of(["labels"])) as process:
             until = time.monotonic() + PATIENCE
@@ -186,12 +196,15 @@ ECHOES = {
 
 
 @pytest.mark.usefixtures("slept")
-@pytest.mark.parametrize("fault", ECHOES.values(), ids=ECHOES.keys())
+@pytest.mark.parametrize(
+    "fault",
+    thorough(ECHOES, "200 html", "400 list", "401 flat", "403 list", "404 html", "422 flat"),
+)
 def test_a_server_that_repeats_the_credentials_does_not_bring_them_into_the_log(
     world: Company, fault: Fault
 ) -> None:
     api = key_api(world, Faults("/labels", always=fault))
-    with DemoServer(api) as server:
+    with serving(api) as server:
         outcome = run(key_settings(server), select=["labels", "teams"], log_level=logging.DEBUG)
     assert "GET /labels answered" in outcome.log
     assert_clean(written(outcome))
@@ -200,7 +213,7 @@ def test_a_server_that_repeats_the_credentials_does_not_bring_them_into_the_log(
 def test_a_redirect_that_carries_a_secret_is_not_quoted(world: Company) -> None:
     place = f"https://elsewhere.example.com/?token={PLANT}&{SIGNED}=abc"
     api = key_api(world, Faults("/labels", always=answer(302, Location=place)))
-    with DemoServer(api) as server:
+    with serving(api) as server:
         outcome = run(key_settings(server), select=["labels"], log_level=logging.DEBUG)
     assert outcome.exit_code == 1
     assert_clean(written(outcome))
@@ -208,7 +221,7 @@ def test_a_redirect_that_carries_a_secret_is_not_quoted(world: Company) -> None:
 
 def test_a_refused_refresh_shows_no_token(world: Company, tmp_path: Path) -> None:
     oauth = OAuth(client_secret=CLIENT_SECRET, mark=PLANT)
-    with DemoServer(Api(world, oauth=oauth)) as server:
+    with serving(Api(world, oauth=oauth)) as server:
         settings = oauth_settings(server, tmp_path / "store.json")
         outcome = run(settings, select=["labels"], log_level=logging.DEBUG)
     assert outcome.exit_code == 1
@@ -227,7 +240,7 @@ def test_an_exception_that_quotes_a_secret_is_logged_without_it_even_at_debug(
             raise error(SECRET_KEY) from ValueError(msg)
 
     tap = tap_with(Broken)
-    with DemoServer(key_api(world)) as server:
+    with serving(key_api(world)) as server:
         outcome = run(key_settings(server), select=["labels"], log_level=logging.DEBUG, tap=tap)
     assert outcome.exit_code == 1
     assert "Traceback" in outcome.log
@@ -251,7 +264,7 @@ def test_settings_in_the_wrong_place_are_not_quoted() -> None:
 
 def test_a_deselected_property_is_in_no_record_and_no_schema(world: Company) -> None:
     catalog = catalog_of(["memberships"], without={"memberships": ["email"]})
-    with DemoServer(key_api(world)) as server:
+    with serving(key_api(world)) as server:
         outcome = run(key_settings(server), catalog=catalog)
     assert len(outcome.records["memberships"]) == world.total("memberships")
     assert all("email" not in row for row in outcome.records["memberships"])
@@ -269,7 +282,7 @@ def test_batch_which_ignores_the_selection_cannot_be_switched_on(
         "encoding": {"format": "jsonl", "compression": "none"},
         "storage": {"root": tmp_path.as_uri(), "prefix": "batch-"},
     }
-    with DemoServer(key_api(world)) as server:
+    with serving(key_api(world)) as server:
         outcome = run(key_settings(server) | {"batch_config": batch}, select=["memberships"])
     assert outcome.exit_code == 1
     assert "The setting 'batch_config' does not exist" in outcome.log

@@ -18,6 +18,7 @@ from tap_qonto.demo import (
 )
 from tap_qonto.demo.world.moments import parse
 from tests.demo.visits import Row, completed, session
+from tests.kit.cases import some
 
 START = "2024-11-01"
 END = "2026-10-31T18:00:00Z"
@@ -43,7 +44,7 @@ def test_total_counts_rows_with_different_keys(company: Company, collection: str
     assert len(rows) == len(keys) == company.total(collection) > 0
 
 
-@pytest.mark.parametrize("transactions", [0, 1, 7, 60, 600, 5_400])
+@pytest.mark.parametrize("transactions", some([0, 1, 7, 60, 600, 5_400], 0, 1, 7, 60))
 def test_balances_follow_from_the_transactions(transactions: int) -> None:
     company = Company(transactions=transactions)
     for account in company.rows("bank_accounts"):

@@ -14,6 +14,7 @@ from tap_qonto.demo import (
 )
 from tap_qonto.demo.world.moments import parse
 from tests.demo.visits import CHANGED, UNKNOWN, Get, Row, completed, session
+from tests.kit.cases import some
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,7 +253,7 @@ def test_lists_have_their_default_order(get: Get, path: str) -> None:
     assert keys == sorted(keys)
 
 
-@pytest.mark.parametrize("way", ["asc", "desc"])
+@pytest.mark.parametrize("way", some(["asc", "desc"], "asc"))
 def test_transactions_are_completed_unless_asked_and_in_the_order_asked_for(
     company: Company, get: Get, way: str
 ) -> None:
@@ -295,7 +296,7 @@ def test_several_statuses_are_read_as_configured(
     assert {row["status"] for row in rows} == seen
 
 
-@pytest.mark.parametrize("bounds", ["[]", "[)", "(]", "()"])
+@pytest.mark.parametrize("bounds", some(["[]", "[)", "(]", "()"], "[]", "()"))
 @pytest.mark.parametrize("unit", ["millisecond", "second"])
 def test_bounds_compare_as_configured(bounds: Any, unit: Any) -> None:
     company = Company(transactions=0)

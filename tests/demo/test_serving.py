@@ -20,6 +20,7 @@ from tap_qonto.demo import (
 )
 from tap_qonto.demo.world.moments import parse
 from tests.demo.visits import CHANGED, UNKNOWN, Clock, session
+from tests.kit.cases import some
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +162,7 @@ def test_faults_reach_a_client_over_the_socket(company: Company) -> None:
         requests.get(url, timeout=5)
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("end", some([signal.SIGTERM, signal.SIGINT], signal.SIGTERM))
 def test_the_command_prints_its_url_and_ends_on_a_signal(end: signal.Signals) -> None:
     command = [sys.executable, "-m", "tap_qonto.demo", "--transactions", "60"]
     key = ["--login", "acme", "--secret-key", "k"]

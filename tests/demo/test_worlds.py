@@ -14,6 +14,7 @@ import requests
 
 from tap_qonto.demo import WORLDS, Api, Company, Request, Response
 from tap_qonto.demo.world.moments import parse
+from tests.kit.cases import some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,8 +29,8 @@ CHANGED = ("sort_by", "updated_at:asc")
 class Visitor:
     """Asks an application that plays a world."""
 
-    def __init__(self, name: str) -> None:
-        self.company = Company(transactions=900)
+    def __init__(self, name: str, company: Company | None = None) -> None:
+        self.company = company or Company(transactions=400)
         world = WORLDS[name]
         self.api = Api(self.company, clock=lambda: NOW, **world.options)
         world.play(self.api)
@@ -258,11 +259,11 @@ def test_every_world_has_its_test() -> None:
     assert HAPPENS.keys() == WORLDS.keys()
 
 
-LONG = [pytest.param("hostile-bomb", marks=pytest.mark.slow)]
+LONG = {"hostile-bomb", "hostile-bomb-in-a-bomb", "hostile-predicted"}
 """What takes seconds to be made."""
 
 
-@pytest.mark.parametrize("name", [*(name for name in WORLDS if name != "hostile-bomb"), *LONG])
+@pytest.mark.parametrize("name", some(WORLDS, *(WORLDS.keys() - LONG)))
 def test_a_world_does_what_it_says(name: str) -> None:
     assert HAPPENS[name](Visitor(name)), WORLDS[name].about
 
@@ -271,9 +272,15 @@ UNUSUAL = [name for name in WORLDS if name != "reversed-unknown"]
 """Worlds in which something is answered that is not answered elsewhere."""
 
 
+@pytest.fixture(scope="module")
+def usual() -> Company:
+    """A company to which nothing happens."""
+    return Company(transactions=900)
+
+
 @pytest.mark.parametrize("name", UNUSUAL)
-def test_the_usual_company_does_none_of_it(name: str) -> None:
-    visitor = Visitor("busy")
+def test_the_usual_company_does_none_of_it(usual: Company, name: str) -> None:
+    visitor = Visitor("busy", usual)
     visitor.api.before.clear()
     try:
         happened = HAPPENS[name](visitor)

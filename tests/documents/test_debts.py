@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.kit.answers import refuse
+from tests.kit.cases import some
 from tests.kit.faults import Faults, answer
 from tests.kit.papers import (
     INVOICES,
@@ -29,16 +30,19 @@ pytestmark = pytest.mark.usefixtures("slept")
 
 @pytest.mark.parametrize(
     ("trouble", "reason"),
-    [
-        (403, "answered 403"),
-        (500, "answered 500"),
-        (503, "answered 503"),
-        (416, "answered 416"),
-        ("redirect loop", "redirected"),
-        ("redirect", "not https://"),
-        ("other size", "bytes instead of"),
-        ("cut", "not or not whole"),
-    ],
+    some(
+        [
+            (403, "answered 403"),
+            (500, "answered 500"),
+            (503, "answered 503"),
+            (416, "answered 416"),
+            ("redirect loop", "redirected"),
+            ("redirect", "not https://"),
+            ("other size", "bytes instead of"),
+            ("cut", "not or not whole"),
+        ],
+        *(403, "cut"),
+    ),
 )
 def test_a_document_that_cannot_be_had_is_a_row_that_says_why_and_holds_nothing_up(
     papers: Papers, tmp_path: Path, trouble: int | str, reason: str
@@ -86,7 +90,10 @@ def test_a_document_without_a_link_is_a_row_that_says_so(papers: Papers, tmp_pat
     assert len(done.records["client_invoices"]) == 2
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://203.0.113.9/x", "ftp://h/x"])
+@pytest.mark.parametrize(
+    "url",
+    some(["file:///etc/passwd", "http://203.0.113.9/x", "ftp://h/x"], "http://203.0.113.9/x"),
+)
 def test_links_that_are_not_https_are_not_followed(
     papers: Papers, tmp_path: Path, url: str
 ) -> None:
@@ -100,7 +107,7 @@ def test_links_that_are_not_https_are_not_followed(
     assert files_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("status", [500, 422, 403])
+@pytest.mark.parametrize("status", some([500, 422, 403], 422))
 def test_a_document_of_which_qonto_tells_nothing_is_owed_while_others_come(
     papers: Papers, tmp_path: Path, status: int
 ) -> None:
@@ -108,12 +115,13 @@ def test_a_document_of_which_qonto_tells_nothing_is_owed_while_others_come(
         papers.invoice(papers.document(f"a{number}"))
     refused = Faults("/attachments/a0", always=answer(status, {"errors": []}))
     papers.api.before.append(refused)
-    done = papers.run(*INVOICES, attachments_path=tmp_path)
+    settings: dict[str, Any] = {"attachments_path": tmp_path, "extract_facturx": False}
+    done = papers.run(*INVOICES, **settings)
     assert done.exit_code == 1
     assert statuses(done, INVOICES[1]) == ["failed"] + ["stored"] * 4
     assert len(done.records["client_invoices"]) == 5
     papers.api.before.remove(refused)
-    paid = papers.run(*INVOICES, state=done.state, attachments_path=tmp_path)
+    paid = papers.run(*INVOICES, state=done.state, **settings)
     assert paid.exit_code == 0
     assert [row["file_name"] for row in paid.records[INVOICES[1]] if row["id"] == "a0"] == [
         "a0.pdf"

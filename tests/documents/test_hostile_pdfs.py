@@ -15,7 +15,7 @@ from tap_qonto.demo import DemoServer
 from tap_qonto.demo.worlds.hostile import HOSTILE, many_entries_to_one_place, predicted
 from tap_qonto.documents.facturx import Invoice
 from tap_qonto.documents.reader import InvoiceReader
-from tests.kit.cases import thorough
+from tests.kit.cases import some
 from tests.kit.papers import INVOICES, Papers, files_in, pause, statuses
 from tests.kit.pdfs import pdf
 from tests.kit.runner import catalog_of, config_for, start_process
@@ -87,7 +87,7 @@ def test_the_largest_ones_are_ended_and_the_next_one_is_read(tmp_path: Path) -> 
         assert reader.read(tmp_path / "good.pdf") == Invoice("MINIMUM", XML)
 
 
-@pytest.mark.parametrize("name", thorough({name: name for name in HOSTILE}, *list(HOSTILE)[:1]))
+@pytest.mark.parametrize("name", some(HOSTILE, "object_in_itself"))
 def test_no_pdf_takes_more_than_it_may(reader: InvoiceReader, tmp_path: Path, name: str) -> None:
     path = tmp_path / "bad.pdf"
     path.write_bytes(HOSTILE[name]())
@@ -95,6 +95,15 @@ def test_no_pdf_takes_more_than_it_may(reader: InvoiceReader, tmp_path: Path, na
         assert reader.read(path) is None
     (tmp_path / "good.pdf").write_bytes(GOOD)
     assert reader.read(tmp_path / "good.pdf") == Invoice("MINIMUM", XML)
+
+
+def test_a_pdf_that_takes_longer_than_it_may_is_given_up(tmp_path: Path) -> None:
+    (tmp_path / "bad.pdf").write_bytes(many_entries_to_one_place())
+    with (
+        closing(InvoiceReader(seconds=0.3, megabytes=300)) as reader,
+        pytest.raises(UnreadableError, match=r"more than 0.3 seconds \(pdf_timeout_seconds\)"),
+    ):
+        reader.read(tmp_path / "bad.pdf")
 
 
 def test_a_process_reads_one_pdf_after_the_other(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tap_qonto.api.errors import StoppedStoringError
 from tap_qonto.demo import DemoServer
 from tap_qonto.documents.names import key_of
 from tap_qonto.documents.places import Folder
+from tests.kit.cases import thorough
 from tests.kit.papers import (
     INVOICES,
     RECEIPTS,
@@ -113,7 +114,10 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize(("place", "told"), PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(
+    ("place", "told"),
+    thorough(PLACES, "a file in the way", "where nobody may write", "an unknown protocol"),
+)
 def test_a_place_that_cannot_be_used_ends_the_run_before_its_first_request(
     papers: Papers, tmp_path: Path, place: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.cases import some
 from tests.kit.papers import Papers, files_in, owed, path_of, statuses
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ WHOLE = {
 NAMELESS = b"name;amount\n" + b"x;1.00\n" * 1_000
 
 
-@pytest.mark.parametrize("kind", WHOLE)
-@pytest.mark.parametrize("way", ["without length", "chunked", "gzip"])
+@pytest.mark.parametrize("kind", some(WHOLE, "pdf", "xml"))
+@pytest.mark.parametrize(
+    "way", some(["without length", "chunked", "gzip"], "without length", "gzip")
+)
 def test_a_file_that_shows_its_end_is_stored_without_its_size(
     papers: Papers, tmp_path: Path, kind: str, way: str
 ) -> None:
@@ -41,8 +44,14 @@ def test_a_file_that_shows_its_end_is_stored_without_its_size(
     assert done.exit_code == 0
 
 
-@pytest.mark.parametrize("kind", WHOLE)
-@pytest.mark.parametrize("way", ["without length, cut", "chunked, short", "gzip, cut early"])
+@pytest.mark.parametrize("kind", some(WHOLE, "pdf", "xml"))
+@pytest.mark.parametrize(
+    "way",
+    some(
+        ["without length, cut", "chunked, short", "gzip, cut early"],
+        *("without length, cut", "gzip, cut early"),
+    ),
+)
 def test_a_file_without_its_end_is_tried_again_and_then_named(
     papers: Papers, tmp_path: Path, kind: str, way: str
 ) -> None:
@@ -59,14 +68,17 @@ def test_a_file_without_its_end_is_tried_again_and_then_named(
 
 @pytest.mark.parametrize(
     ("way", "status"),
-    [
-        ("chunked", "stored"),
-        ("gzip", "stored"),
-        ("without length", "failed"),
-        ("without length, cut", "failed"),
-        ("gzip, cut", "failed"),
-        ("gzip, cut early", "failed"),
-    ],
+    some(
+        [
+            ("chunked", "stored"),
+            ("gzip", "stored"),
+            ("without length", "failed"),
+            ("without length, cut", "failed"),
+            ("gzip, cut", "failed"),
+            ("gzip, cut early", "failed"),
+        ],
+        *("gzip", "without length", "gzip, cut"),
+    ),
 )
 def test_a_file_of_which_no_end_is_known_needs_a_way_that_has_one(
     papers: Papers, tmp_path: Path, way: str, status: str
@@ -79,7 +91,9 @@ def test_a_file_of_which_no_end_is_known_needs_a_way_that_has_one(
     assert stored == [NAMELESS] * (status == "stored")
 
 
-@pytest.mark.parametrize("way", ["without length, cut", "chunked, short", "gzip, cut"])
+@pytest.mark.parametrize(
+    "way", some(["without length, cut", "chunked, short", "gzip, cut"], "gzip, cut")
+)
 def test_a_cut_that_happens_once_costs_one_more_try(
     papers: Papers, tmp_path: Path, way: str
 ) -> None:

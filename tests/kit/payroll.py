@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tap_qonto.demo import Api, Company, DemoServer, Writing
+from tests.kit.runner import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,5 +85,5 @@ def bank_at(folder: Path, writing: Writing | None = None, **options: Any) -> Ite
         options: For its `Api`.
     """
     company = Company(transactions=60, accounts=2)
-    with DemoServer(Api(company, writing=writing, **options)) as server:
+    with serving(Api(company, writing=writing, **options)) as server:
         yield Bank(server, folder)

@@ -179,6 +179,22 @@ def _shorten(stream: Row) -> None:
     ]
 
 
+@contextmanager
+def serving(api: Api, latency: float = 0.0) -> Iterator[DemoServer]:
+    """Serve an application over HTTP while the context lasts.
+
+    Args:
+        api: The application.
+        latency: Seconds to wait before each answer.
+    """
+    server = DemoServer(api, latency=latency)
+    try:
+        yield server
+    finally:
+        # Closing takes longer than most runs, and nobody asks any more.
+        threading.Thread(target=server.close, daemon=True).start()
+
+
 def run(
     config: Mapping[str, Any] | None = None,
     *,
@@ -210,9 +226,7 @@ def run(
         settings: Row = dict(config or {})
         server = None
         if api is not None:
-            server = DemoServer(api, latency=latency)
-            # Closing takes longer than most runs, and nobody asks any more.
-            stack.callback(threading.Thread(target=server.close, daemon=True).start)
+            server = stack.enter_context(serving(api, latency))
             settings = {**config_for(server), **settings}
         settings = settings or {"environment": "demo"}
         seen = stack.enter_context(captured(log_level))

@@ -15,6 +15,7 @@ from tap_qonto.api.pages import Page, Query
 from tap_qonto.api.transport import Transport
 from tap_qonto.demo import DEMO_API_URL, Api, Company, DemoAdapter, Response
 from tap_qonto.streams.early import FEW, ReadAhead, is_worth_it
+from tests.kit.companies import a_small_company
 from tests.kit.runner import PATIENCE, Row, run
 
 if TYPE_CHECKING:
@@ -183,11 +184,11 @@ def test_the_first_transactions_are_asked_for_while_accounts_are_listed_and_coun
 
 
 def test_a_run_that_finds_nothing_new_takes_few_requests() -> None:
-    company = Company(transactions=300)
+    company = a_small_company()
     earlier = run(api=Api(company))
     later = run(api=Api(company), state=earlier.state)
     assert later.exit_code == 0, later.log
-    assert len(later.requests) <= 60
+    assert len(later.requests) <= 52
 
 
 def test_threads_change_more_often_only_while_a_run_waits_for_answers_from_far_away() -> None:

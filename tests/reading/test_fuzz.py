@@ -153,8 +153,7 @@ ENCODER = msgspec.json.Encoder(decimal_format="number")
     "name",
     thorough(
         {name: name for name in COLLECTIONS},
-        *("organization", "transactions", "beneficiaries", "cards", "statements"),
-        *("client_invoices", "supplier_invoices", "memberships"),
+        "transactions",
     ),
 )
 def test_any_row_fits_its_schema_or_is_refused_in_a_sentence(
@@ -291,7 +290,7 @@ def _no_waiting() -> Iterator[None]:
     "name",
     thorough(
         {name: name for name in NAMES},
-        "transactions",
+        "sepa_transfers",
     ),
 )
 def test_any_answer_gives_rows_that_fit_or_a_sentence(world: Company, name: str) -> None:

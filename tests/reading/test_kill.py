@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.demo import Api, Company, DemoServer
+from tests.kit.cases import some
 from tests.kit.runner import (
     KEY,
     PATIENCE,
@@ -37,8 +38,8 @@ def world() -> Company:
 
 @pytest.fixture
 def slow_server(world: Company) -> Iterator[DemoServer]:
-    """A server that takes 20 ms per page of 50."""
-    with DemoServer(Api(world, authorization=KEY, page_limit=50), latency=0.02) as server:
+    """A server that takes 20 ms per page of 100."""
+    with DemoServer(Api(world, authorization=KEY, page_limit=100), latency=0.02) as server:
         yield server
 
 
@@ -68,9 +69,7 @@ def rows(messages: list[Row]) -> list[Row]:
     return [message["record"] for message in messages if message["type"] == "RECORD"]
 
 
-@pytest.mark.parametrize(
-    "states", [2, *(pytest.param(count, marks=pytest.mark.slow) for count in (1, 4))]
-)
+@pytest.mark.parametrize("states", some([2, 1, 4], 2))
 def test_a_killed_run_is_completed_by_the_next_one(
     world: Company, slow_server: DemoServer, states: int
 ) -> None:

@@ -19,6 +19,7 @@ from tap_qonto.singer.sdk import ConfigInput, SdkPlugin, SdkStream, SdkTap, SdkT
 from tap_qonto.singer.stream import SingerStream
 from tap_qonto.streams.organization import Labels
 from tap_qonto.tap import TapQonto
+from tests.kit.cases import some
 from tests.kit.faults import Faults, answer
 from tests.kit.payroll import Bank, bank_at
 from tests.kit.runner import captured, catalog_of, parsed, run, tap_with
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from tap_qonto.demo import Api, Request
 
-DOCUMENTS = ["client_invoices", "client_invoice_attachments"]
+DOCUMENTS = ["credit_notes", "credit_note_attachments"]
 TRANSFERS = ["sepa_transfers"]
 
 _Test = TypeVar("_Test")
@@ -249,7 +250,9 @@ def test_no_state_of_a_long_run_holds_a_key_of_the_sdk(api: Api) -> None:
     assert set().union(*parts) <= ours
 
 
-@pytest.mark.parametrize("stream", ["sepa_transfers", "client_invoices", "transactions"])
+@pytest.mark.parametrize(
+    "stream", some(["sepa_transfers", "client_invoices", "transactions"], "sepa_transfers")
+)
 def test_a_stream_that_has_nothing_new_leaves_its_state_as_it_was(api: Api, stream: str) -> None:
     before = run(api=api, select=[stream]).state
     after = run(api=api, select=[stream], state=before, config={"lookback_seconds": 0}).state

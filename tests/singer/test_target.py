@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.cases import some
 from tests.kit.faults import answer
 from tests.kit.payroll import Bank, bank_at
 from tests.kit.target import STATE, load, messages
@@ -134,7 +135,7 @@ def test_a_signal_while_the_input_is_read_sends_nothing(bank: Bank, signum: int)
     assert (done.exit_code, done.output, bank.posts) == (128 + signum, "", [])
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", some([signal.SIGINT, signal.SIGTERM], signal.SIGINT))
 def test_a_signal_while_the_plan_is_made_sends_nothing(bank: Bank, signum: int) -> None:
     digest = load(messages([bank.row(0)]), bank.config).digest
 
@@ -148,7 +149,7 @@ def test_a_signal_while_the_plan_is_made_sends_nothing(bank: Bank, signum: int) 
 
 
 @pytest.mark.parametrize("path", ["/v2/sepa/verify_payee", TRANSFERS])
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", some([signal.SIGINT, signal.SIGTERM], signal.SIGTERM))
 def test_a_signal_while_a_row_is_sent_stops_after_that_row(
     bank: Bank, signum: int, path: str
 ) -> None:

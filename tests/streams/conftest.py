@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tap_qonto.demo import Api, Company
+from tests.kit.companies import a_small_company
 from tests.kit.runner import KEY, Run, run
 
 
 @pytest.fixture(scope="session")
 def small() -> Company:
     """A company that no test changes."""
-    return Company(transactions=60)
+    return a_small_company()
 
 
 @pytest.fixture(scope="session")
@@ -25,4 +26,4 @@ def whole(small: Company) -> Run:
 @pytest.fixture(scope="session")
 def world() -> Company:
     """A company with several pages of rows that no test changes."""
-    return Company(transactions=900, accounts=6)
+    return a_small_company(900, papers=170)

@@ -54,7 +54,13 @@ TROUBLES: dict[str, tuple[Callable[[Api, str], None], str]] = {
 }
 
 
-@pytest.mark.parametrize(("trouble", "told"), TROUBLES.values(), ids=TROUBLES.keys())
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    thorough(
+        TROUBLES,
+        *("400", "a reset for ever", "a row without its key", "more than is listed"),
+    ),
+)
 @pytest.mark.usefixtures("slept")
 def test_any_trouble_of_one_stream_leaves_the_others_whole_and_its_bookmark_where_it_was(
     small: Company, whole: Run, trouble: Callable[[Api, str], None], told: str

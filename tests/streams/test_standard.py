@@ -10,6 +10,7 @@ from tap_qonto.tap import TapQonto
 # The suite warns of columns that it never saw filled. Which these are in the demo company, and that
 # there are no others, is a test of its own in `test_streams`.
 pytestmark = [
+    pytest.mark.slow,  # it reads and checks the whole company; `test_streams` does, of a small one
     pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records"),
     pytest.mark.filterwarnings("ignore:No records were available to test:UserWarning"),
 ]

@@ -8,6 +8,7 @@ import pytest
 
 from tap_qonto.demo import Api, Company
 from tests.kit.answers import alter, alter_rows
+from tests.kit.cases import thorough
 from tests.kit.faults import Faults
 from tests.kit.runner import KEY, Run, run
 from tests.streams.troubles import final_errors, labels
@@ -62,7 +63,13 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize(("value", "kept"), UNREADABLE.values(), ids=UNREADABLE.keys())
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    thorough(
+        UNREADABLE,
+        *("invalid UTF-8", "NaN", "600 levels of objects", "a line break in a text"),
+    ),
+)
 def test_a_value_that_cannot_be_read_is_set_aside_and_the_rest_arrives(
     small: Company, value: bytes, kept: str | None
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tap_qonto.api.errors import SentenceError
@@ -19,6 +20,7 @@ from tap_qonto.writing.results import Results
 from tap_qonto.writing.rows import Inbox
 from tap_qonto.writing.run import Terms, World, carry_out
 from tap_qonto.writing.streams import READERS
+from tests.kit.runner import serving
 from tests.kit.target import Loaded, load
 from tests.writing.runs import DyingBank, Killed, Killer, StoppingJournal
 
@@ -202,16 +204,23 @@ class Office:
             connection.close()
 
 
+@cache
+def _generated(name: str) -> frozenset[tuple[str, str]]:
+    """Return collection and ID of each paper and client that a company has from the beginning."""
+    company = Company(name, transactions=10, accounts=2)
+    return frozenset(
+        (collection, row["id"])
+        for collection in ("supplier_invoices", "clients", "client_invoices")
+        for row in company.rows(collection)
+    )
+
+
 class Made:
-    """What was made at a company since this was built."""
+    """What was made at a company since it was founded."""
 
     def __init__(self, company: Company) -> None:
         self._company = company
-        self._before = {
-            (name, row["id"])
-            for name in ("supplier_invoices", "clients", "client_invoices")
-            for row in company.rows(name)
-        }
+        self._before = _generated(company.name)
 
     def __call__(self, name: str) -> list[Row]:
         """Return the new rows of a collection."""
@@ -233,5 +242,5 @@ def office_at(folder: Path, **writing: Any) -> Iterator[tuple[Office, Made]]:
 
     company = Company("office", transactions=10, accounts=2, clock=now)
     api = Api(company, clock=now, writing=Writing(**writing))
-    with DemoServer(api) as server:
+    with serving(api) as server:
         yield Office(server, folder, clock), Made(company)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.api.pages import Query
+from tests.kit.cases import some, thorough
 from tests.writing.bank import (
     CHECKS,
     TRANSFERS,
@@ -51,7 +52,7 @@ FILES: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("content", "reason"), FILES.values(), ids=FILES)
+@pytest.mark.parametrize(("content", "reason"), thorough(FILES, "missing", "too large"))
 def test_a_file_that_cannot_be_sent_rejects_its_row(
     content: bytes | None, reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -64,7 +65,9 @@ def test_a_file_that_cannot_be_sent_rejects_its_row(
     assert told.results[0]["reason"] == reason
 
 
-@pytest.mark.parametrize("fault", [lose_request, lose_answer, fail_after, instead(500)])
+@pytest.mark.parametrize(
+    "fault", some([lose_request, lose_answer, fail_after, instead(500)], lose_answer)
+)
 def test_an_upload_whose_answer_is_lost_is_repeated(
     fault: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kit.cases import some, thorough
 from tests.writing.clerk import Clerk, RefusedError, Serving
 from tests.writing.manners import Manners
 from tests.writing.office import CLIENT, INVOICE, Office
@@ -102,22 +103,13 @@ MANNERS: dict[str, Row] = {
     "clients in the columns of before": {"writes": _older_columns},
     "spelt otherwise": {"writes": _own_spelling},
 }
-_LIKE_OTHERS = ("201", "207", "in any order", "the same item twice", "lists that are not counted",
-                "drafts that hide their number")  # fmt: skip
-
-
-def told_apart(manners: dict[str, Row]) -> list[Any]:
-    """Return cases of which those that hardly differ from others are left to the slow tests."""
-    return [
-        pytest.param(value, id=name, marks=[pytest.mark.slow] * (name in _LIKE_OTHERS))
-        for name, value in manners.items()
-    ]
-
+MOST_TELLING = ("as documented", "only what is required")
+"""The others are for the slow tests."""
 
 ONCE = {"clients": 2, "client_invoices": 2, "supplier_invoices": 3}
 
 
-@pytest.mark.parametrize("manners", MANNERS.values(), ids=MANNERS)
+@pytest.mark.parametrize("manners", thorough(MANNERS, *MOST_TELLING))
 def test_everything_is_made_once_and_known_again(manners: Row, tmp_path: Path) -> None:
     with clerk_at(tmp_path, **manners) as (office, clerk):
         rows = all_rows(office)
@@ -135,7 +127,7 @@ def test_everything_is_made_once_and_known_again(manners: Row, tmp_path: Path) -
 LOSSES = ("/attachments", "/supplier_invoices/bulk", "/clients", "/client_invoices", "/finalize")
 
 
-@pytest.mark.parametrize("manners", MANNERS.values(), ids=MANNERS)
+@pytest.mark.parametrize("manners", thorough(MANNERS, *MOST_TELLING))
 def test_an_answer_that_is_lost_makes_nothing_twice(manners: Row, tmp_path: Path) -> None:
     with clerk_at(tmp_path, **manners) as (office, clerk):
         left = set(LOSSES)
@@ -164,7 +156,7 @@ def test_an_answer_that_is_lost_makes_nothing_twice(manners: Row, tmp_path: Path
         assert len(clerk.rows["clients"]) <= 2 + nameless  # whom nothing tells from others
 
 
-@pytest.mark.parametrize("manners", told_apart(MANNERS))
+@pytest.mark.parametrize("manners", thorough(MANNERS, *MOST_TELLING))
 def test_without_its_journal_a_run_makes_no_second_one(manners: Row, tmp_path: Path) -> None:
     with clerk_at(tmp_path, **manners) as (office, clerk):
         rows = all_rows(office)
@@ -182,7 +174,7 @@ def test_without_its_journal_a_run_makes_no_second_one(manners: Row, tmp_path: P
 SILENT = {"nothing told": {"hides": frozenset({"*"}), "filters": False}}
 
 
-@pytest.mark.parametrize("manners", told_apart(MANNERS | SILENT))
+@pytest.mark.parametrize("manners", thorough(MANNERS | SILENT, *MOST_TELLING, *SILENT))
 def test_a_run_that_died_is_finished_when_all_keys_are_forgotten(
     manners: Row, tmp_path: Path
 ) -> None:
@@ -238,10 +230,14 @@ ANSWERS: dict[str, Callable[[Row], Row]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("number", some([2, 21, 1, 20], 2))
 @pytest.mark.parametrize(
-    "number", [2, 21, *(pytest.param(each, marks=pytest.mark.slow) for each in (1, 20))]
+    "answers",
+    thorough(
+        ANSWERS,
+        *("as documented", "errors without keys", "errors in an error", "nothing", "wrapped"),
+    ),
 )
-@pytest.mark.parametrize("answers", ANSWERS.values(), ids=ANSWERS)
 def test_whatever_the_answer_an_item_that_failed_is_the_only_one(
     answers: Callable[[Row], Row], number: int, tmp_path: Path
 ) -> None:
@@ -318,11 +314,14 @@ PATHS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(("status", "shape"), [
-    pytest.param(status, shape, marks=[pytest.mark.slow] * (shape in ("flat", "nested", "nothing")))
-    for status, shape in zip([400, 404, 409, 422, 413, 405, 412, 400], SHAPES, strict=True)
-])  # fmt: skip
+@pytest.mark.parametrize("path", some(PATHS, "/supplier_invoices/bulk", "/client_invoices"))
+@pytest.mark.parametrize(
+    ("status", "shape"),
+    some(
+        zip([400, 404, 409, 422, 413, 405, 412, 400], SHAPES, strict=True),
+        *((404, "an object"), (413, "a message"), (412, "text")),
+    ),
+)
 def test_a_refusal_rejects_its_row_with_a_sentence_and_makes_nothing(
     status: int, shape: str, path: str, tmp_path: Path
 ) -> None:
@@ -356,7 +355,9 @@ def test_a_refusal_rejects_its_row_with_a_sentence_and_makes_nothing(
 
 
 @pytest.mark.parametrize("hides", [frozenset(), frozenset({"*"})], ids=["told", "untold"])
-@pytest.mark.parametrize("code", ["invoice_number_already_exists", "client_invoice_conflict", ""])
+@pytest.mark.parametrize(
+    "code", some(["invoice_number_already_exists", "client_invoice_conflict", ""], "")
+)
 def test_a_conflict_over_the_own_number_is_no_refusal(
     code: str, hides: frozenset[str], tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from tap_qonto.api.errors import UnusableFileError
 from tap_qonto.connection import Connection
 from tap_qonto.machine import Machine
 from tap_qonto.writing.files import MEGABYTE, Files, called
+from tests.kit.cases import some
 from tests.writing.office import JPEG, PDF, PNG
 
 if TYPE_CHECKING:
@@ -89,8 +90,11 @@ def files() -> Iterator[Files]:
     connection.close()
 
 
-@pytest.fixture(params=["folder", "file URL", "web", "S3", "another of fsspec"])
-def put(request: pytest.FixtureRequest, tmp_path: Path, bucket: str) -> Iterator[Put]:
+PLACES = ["folder", "file URL", "web", "S3", "another of fsspec"]
+
+
+@pytest.fixture(params=some(PLACES, "folder", "file URL", "web", "another of fsspec"))
+def put(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Put]:
     """One of the places that files may be in."""
 
     def in_folder(name: str, content: bytes) -> str:
@@ -114,7 +118,7 @@ def put(request: pytest.FixtureRequest, tmp_path: Path, bucket: str) -> Iterator
             with web() as put:
                 yield put
         case "S3":
-            yield by_fsspec(bucket)
+            yield by_fsspec(request.getfixturevalue("bucket"))
         case _:
             yield by_fsspec("memory://inbox")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kit.cases import some, thorough
 from tests.writing.office import CLIENT, INVOICE, Made, Office, office_at
 from tests.writing.runs import Killer
 
@@ -75,8 +76,8 @@ LOSABLE = {
 }
 
 
-@pytest.mark.parametrize("side", ["request", "answer"])
-@pytest.mark.parametrize(("case", "path"), LOSABLE.values(), ids=LOSABLE)
+@pytest.mark.parametrize("side", some(["request", "answer"], "answer"))
+@pytest.mark.parametrize(("case", "path"), thorough(LOSABLE, "supplier invoices", "a draft"))
 def test_what_is_lost_is_looked_for_and_sent_once(
     case: str, path: str, side: str, tmp_path: Path
 ) -> None:

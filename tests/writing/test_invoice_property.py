@@ -28,6 +28,7 @@ from tap_qonto.writing.results import Results
 from tap_qonto.writing.rows import Inbox
 from tap_qonto.writing.run import Terms, World, carry_out
 from tap_qonto.writing.streams import READERS
+from tests.kit.cases import thorough
 from tests.writing.bank import (
     KEY_LIFE,
     Bank,
@@ -331,7 +332,9 @@ PASTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
+@pytest.mark.parametrize(
+    "past", thorough(PASTS, "everything lost once", "dead, and without its journal")
+)
 def test_after_some_accidents_each_row_is_made_once(
     past: Past, caplog: pytest.LogCaptureFixture
 ) -> None:

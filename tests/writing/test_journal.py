@@ -14,6 +14,7 @@ import pytest
 from tap_qonto.api.errors import JournalError
 from tap_qonto.writing.identity import Identity
 from tap_qonto.writing.journal import Entry, Journal
+from tests.kit.cases import thorough
 from tests.kit.payroll import Bank, bank_at
 from tests.kit.target import load, messages
 
@@ -106,7 +107,9 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize(
+    "damage", thorough(DAMAGES, "no database", "of a newer version", "a folder")
+)
 def test_a_journal_that_cannot_be_read_stops_the_run(
     damage: Callable[[Path], None], bank: Bank, tmp_path: Path
 ) -> None:

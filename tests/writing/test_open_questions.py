@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.demo import Writing
+from tests.kit.cases import thorough
 from tests.kit.payroll import bank_at
 from tests.kit.target import STATE, load, messages
 from tests.writing.office import CLIENT, INVOICE, office_at
@@ -23,7 +24,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("rules", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize(
+    "rules",
+    thorough(ANSWERS, "a created transfer has no envelope", "an instant transfer stays pending"),
+)
 def test_payments_are_sent_once_whatever_the_answer_is(
     tmp_path: Path, rules: dict[str, Any]
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests.kit.cases import thorough
 from tests.writing.bank import (
     TRANSFERS,
     Bank,
@@ -131,9 +132,15 @@ OUTCOMES: dict[str, Case] = {
     "lost twice": Case([lose_request, None, lose_request], [UNKNOWN, SENT], 4, 3, "sending"),
     "a redirect": Case([instead(302)], [SENT, SENT], 0, 3, "done"),
 }
+MOST_TELLING = [
+    *("accepted", "connection refused for good", "throttled", "payee check expired"),
+    *("refused, 422 invalid", "request lost", "answer cut off", "500 after the work"),
+    *("another amount", "lost twice"),
+]
+"""The others are for the slow tests."""
 
 
-@pytest.mark.parametrize("case", OUTCOMES.values(), ids=OUTCOMES)
+@pytest.mark.parametrize("case", thorough(OUTCOMES, *MOST_TELLING))
 def test_every_outcome_of_a_request_has_its_consequence(
     case: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

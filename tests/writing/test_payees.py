@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests.kit.cases import thorough
 from tests.writing.bank import (
     CHECKS,
     TRANSFERS,
@@ -36,7 +37,9 @@ PAYEES: dict[str, tuple[Row | None, Row, str]] = {
 }
 
 
-@pytest.mark.parametrize(("changed", "cells", "code"), PAYEES.values(), ids=PAYEES)
+@pytest.mark.parametrize(
+    ("changed", "cells", "code"), thorough(PAYEES, "unknown", "declined", "not trusted")
+)
 def test_only_payees_that_are_validated_and_trusted_are_paid(
     changed: Row | None,
     cells: Row,
@@ -79,7 +82,15 @@ CHECKED: dict[str, tuple[str, str, bool]] = {
 }
 
 
-@pytest.mark.parametrize(("result", "level", "is_paid"), CHECKED.values(), ids=CHECKED)
+@pytest.mark.parametrize(
+    ("result", "level", "is_paid"),
+    thorough(
+        CHECKED,
+        *("MATCH with payee_check match", "CLOSE_MATCH with payee_check match"),
+        *("CLOSE_MATCH with payee_check close_match", "NO_MATCH with payee_check close_match"),
+        "UNSPECIFIED with payee_check any",
+    ),
+)
 def test_the_payee_check_decides(
     result: str, level: str, is_paid: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,7 +143,14 @@ TROUBLES: dict[str, Trouble] = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+@pytest.mark.parametrize(
+    "trouble",
+    thorough(
+        TROUBLES,
+        *("no answer, once", "no answer, ever", "the other bank is away, with a proof"),
+        "an answer without token",
+    ),
+)
 def test_a_payee_check_that_goes_wrong_is_no_payment(
     trouble: Trouble, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -147,7 +147,8 @@ def settle(bank: Bank, folder: Path, caplog: pytest.LogCaptureFixture) -> Told:
     return told
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [15, 100])
+@pytest.mark.slow
 def test_no_row_is_paid_twice_and_none_is_forgotten(
     examples: int, caplog: pytest.LogCaptureFixture
 ) -> None:

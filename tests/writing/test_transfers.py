@@ -10,6 +10,7 @@ import pytest
 
 from tap_qonto.api.pages import Query
 from tap_qonto.writing.plan import NEVER
+from tests.kit.cases import some, thorough
 from tests.writing.bank import Bank, Row, iban, payee_id, row
 from tests.writing.runs import run
 
@@ -122,7 +123,9 @@ CHANGES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(
+    "change", thorough(CHANGES, "another amount", "another payee", "another account", "a row more")
+)
 def test_a_digest_approves_exactly_one_content(
     change: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,7 +180,7 @@ def test_within_limits_needs_limits(
     assert sentence in told.sentence
 
 
-@pytest.mark.parametrize("approve", ["within_limits", "plan"])
+@pytest.mark.parametrize("approve", some(["within_limits", "plan"], "plan"))
 @pytest.mark.parametrize(
     ("max_transfer", "max_total", "sentence"),
     [
@@ -240,7 +243,13 @@ HANDS: dict[str, tuple[Row, bool]] = {
 }
 
 
-@pytest.mark.parametrize(("hand", "is_held"), HANDS.values(), ids=HANDS)
+@pytest.mark.parametrize(
+    ("hand", "is_held"),
+    thorough(
+        HANDS,
+        *("with a note that was edited", "30 days ago", "another amount", "one that failed"),
+    ),
+)
 def test_a_row_that_looks_paid_by_hand_is_held(
     hand: Row, is_held: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
