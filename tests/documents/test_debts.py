@@ -227,6 +227,7 @@ def test_more_than_a_thousand_debts_are_the_failure_of_the_stream(
     assert len(files_in(tmp_path)) == 1_020
 
 
+@pytest.mark.slow  # its sibling is shorter
 def test_patience_ends_where_nothing_can_be_had(papers: Papers, tmp_path: Path) -> None:
     papers.receipts(100)
     for number in range(100):
