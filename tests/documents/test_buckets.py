@@ -118,6 +118,7 @@ class Breaking(Bucket):
             raise StoppedStoringError
 
 
+@pytest.mark.slow
 def test_an_upload_that_breaks_leaves_no_half_of_a_document(bucket: str) -> None:
     place = Breaking(bucket)
     key = key_of("quote_attachments", "broken", "large.pdf")

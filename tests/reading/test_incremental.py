@@ -66,7 +66,7 @@ def bookmark_for(done: Run, stream: str, row: Row) -> str:
     return found
 
 
-@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING))
+@pytest.mark.parametrize("stream", some(STREAMS, *MOST_TELLING[:2]))
 def test_a_second_run_loads_what_changed_and_the_lookback(
     world: Company, shown: Api, clock: Clock, stream: str
 ) -> None:

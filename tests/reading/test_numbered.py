@@ -182,7 +182,7 @@ def test_a_list_without_meta_is_read_until_no_page_follows(
     assert len(done.asked(path)) == 2 * (-(-len(found) // 100) + 1)
 
 
-@pytest.mark.parametrize(("stream", "path"), KINDS)
+@pytest.mark.parametrize(("stream", "path"), some(KINDS, "labels"))
 def test_a_list_without_meta_may_have_pages_shorter_than_asked_for(
     company: Company, stream: str, path: str
 ) -> None:
@@ -208,7 +208,7 @@ def test_a_page_beyond_the_last_one_may_be_unknown(
     assert len(ids(run(api=api, select=[stream]), stream)) == company.total(stream) > 0
 
 
-@pytest.mark.parametrize(("stream", "path"), KINDS)
+@pytest.mark.parametrize(("stream", "path"), some(KINDS, "labels"))
 def test_a_list_without_meta_may_end_with_a_whole_page(
     company: Company, stream: str, path: str
 ) -> None:
@@ -244,7 +244,7 @@ def test_pages_shorter_than_asked_for_are_counted_as_they_are(
     assert len(found) == len(set(found)) == company.total(stream)
 
 
-@pytest.mark.parametrize(("stream", "path"), KINDS)
+@pytest.mark.parametrize(("stream", "path"), some(KINDS, "labels"))
 def test_a_list_without_meta_that_ignores_the_page_does_not_go_on_for_ever(
     company: Company, stream: str, path: str
 ) -> None:

@@ -314,7 +314,7 @@ PATHS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", some(PATHS, "/supplier_invoices/bulk", "/client_invoices"))
+@pytest.mark.parametrize("path", some(PATHS, "/client_invoices"))
 @pytest.mark.parametrize(
     ("status", "shape"),
     some(

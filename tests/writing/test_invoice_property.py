@@ -332,9 +332,7 @@ PASTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "past", thorough(PASTS, "everything lost once", "dead, and without its journal")
-)
+@pytest.mark.parametrize("past", thorough(PASTS, "everything lost once"))
 def test_after_some_accidents_each_row_is_made_once(
     past: Past, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -87,7 +87,7 @@ CHECKED: dict[str, tuple[str, str, bool]] = {
     thorough(
         CHECKED,
         *("MATCH with payee_check match", "CLOSE_MATCH with payee_check match"),
-        *("CLOSE_MATCH with payee_check close_match", "NO_MATCH with payee_check close_match"),
+        "NO_MATCH with payee_check close_match",
         "UNSPECIFIED with payee_check any",
     ),
 )
