@@ -164,6 +164,7 @@ def test_no_option_takes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     assert not {"--client-secret", "--refresh-token", "--staging-token"} & options
 
 
+@pytest.mark.slow
 def test_a_login_from_a_shell_reads_dotenv_and_prints_where_to_go(tmp_path: Path) -> None:
     store = tmp_path / "tokens.json"
     (tmp_path / ".env").write_text(

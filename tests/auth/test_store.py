@@ -28,6 +28,7 @@ def test_a_second_run_uses_what_the_first_has_stored(
     assert len(set(server.spent)) == len(server.spent) == 2
 
 
+@pytest.mark.slow
 def test_a_year_of_runs_with_the_first_token_configured(
     server: Tokens, store: Path, clock: Clock
 ) -> None:

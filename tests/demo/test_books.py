@@ -205,6 +205,7 @@ def test_history_is_24_months_and_ends_on_its_day(company: Company) -> None:
     assert len({stamp[:7] for stamp in settled}) == 24
 
 
+@pytest.mark.slow
 def test_hundreds_of_rows_share_a_moment_and_others_change_late(company: Company) -> None:
     rows = [row for row in company.rows("transactions") if row["status"] == "completed"]
     ((moment, count),) = Counter(row["updated_at"] for row in rows).most_common(1)

@@ -49,6 +49,7 @@ def test_drafts_have_no_document(company: Company) -> None:
     assert not any(row["attachment_id"] for row in drafts)
 
 
+@pytest.mark.slow
 def test_a_document_has_the_size_and_type_that_its_row_says(company: Company, get: Get) -> None:
     ids = [
         one["id"] for row in list(company.rows("transactions"))[::160] for one in row["attachments"]

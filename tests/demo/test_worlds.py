@@ -292,6 +292,7 @@ def test_the_usual_company_does_none_of_it(usual: Company, name: str) -> None:
     assert not happened
 
 
+@pytest.mark.slow
 def test_the_command_plays_a_world() -> None:
     command = [sys.executable, "-m", "tap_qonto.demo"]
     listed = subprocess.run(

@@ -200,6 +200,7 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path: Path, content: Any) -> N
     assert path.read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_the_command_keeps_what_is_written_over_a_kill(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tap_qonto.demo", "--transactions", "60", "--settle-time", "0"]
     command += ["--path", str(tmp_path / "w"), "--work-time", "0.01", "--no-lock-keys"]

@@ -55,6 +55,7 @@ def test_many_parents_stay_flat(papers: Papers) -> None:
     assert len(done.log.splitlines()) < 60
 
 
+@pytest.mark.slow
 def test_a_large_document_passes_in_constant_memory(papers: Papers, tmp_path: Path) -> None:
     size = 64_000_000
     papers.transaction(papers.document("a1", file_size=str(size)))

@@ -82,6 +82,7 @@ def test_two_runs_with_one_store_download_each_document_once(
     assert len(files_in(folder)) == 61
 
 
+@pytest.mark.slow
 def test_what_another_one_is_writing_is_not_taken_for_abandoned(tmp_path: Path) -> None:
     one, other = Folder(tmp_path), Folder(tmp_path)
     order: list[str] = []

@@ -149,6 +149,7 @@ def test_the_command_tests_itself() -> None:
     assert {len(rows) for name, rows in done.records.items() if name in BY_DEFAULT} == {1}
 
 
+@pytest.mark.slow
 def test_the_configuration_may_stand_on_the_command_line() -> None:
     inline = ["--config", json.dumps({"environment": "demo", "start_date": "2026-10-01"})]
     done = run_process(None, catalog=catalog_of(["sepa_transfers"]), options=inline)

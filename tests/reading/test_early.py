@@ -192,6 +192,7 @@ def test_a_run_that_finds_nothing_new_takes_few_requests() -> None:
     assert len(later.requests) <= 52
 
 
+@pytest.mark.slow
 def test_threads_change_more_often_only_while_a_run_waits_for_answers_from_far_away() -> None:
     api = Api(Company(transactions=300))
     before, seen = sys.getswitchinterval(), []
