@@ -81,10 +81,6 @@ class Reading(Protocol):
     def segments(self) -> Iterable[Segment]:
         """What is still to be read, in the order in which it is wanted."""
 
-    @property
-    def left(self) -> int:
-        """How many pages have not been taken yet; 0 as long as nobody knows."""
-
 
 class Desk:
     """Hands the questions of all readings of a run to the pool, and the answers back.
@@ -108,17 +104,6 @@ class Desk:
         """How many places stay empty although every reading asks what it can."""
         wanted = sum(len(one.questions) for reading in self._readings for one in reading.segments)
         return self._pool.at_once - len(self._under_way) - wanted
-
-    @property
-    def most(self) -> int:
-        """Into how many parts a segment may be cut.
-
-        Each cut costs part of a question, so while memory has room for all that is to come, only
-        empty places are worth one. Otherwise the first reading needs all places, before pages of
-        those after it have filled the memory.
-        """
-        fits = sum(reading.left for reading in self._readings) <= self._pool.ahead
-        return max(self.spare, 1) if fits else self.places
 
     def enter(self, reading: Reading) -> None:
         """Let a reading ask, after those that are here already."""

@@ -117,8 +117,6 @@ class WindowReading:
         self._span = span
         self._on_count: Callable[[int], None] | None = on_count
         self.segments: deque[_Stretch] = deque()
-        self.left = 0
-        """Pages that nobody has taken yet, as the first answer counts them."""
         self._rows = self._take()
         self._begin(_Stretch(window.start, None), 0)
         desk.enter(self)
@@ -144,7 +142,6 @@ class WindowReading:
                 self._desk.serve(first)
                 if first.pages:
                     early, rows, promised = first.pages.pop(0)
-                    self.left = max(self.left - 1, 0)
                     start = max(early or "", first.start or "")
                     yield from new.of(rows, Bounds(start, first.end), promised)
                 elif first.error:
@@ -205,10 +202,7 @@ class WindowReading:
 
     def _tell(self, page: Page) -> None:
         """Tell the count of the first answer, unless it may be capped."""
-        if self._on_count is None:
-            return
-        self.left = page.pages or 0
-        if page.total is not None and page.total != self._list.ceiling:
+        if self._on_count and page.total is not None and page.total != self._list.ceiling:
             self._on_count(page.total)
         self._on_count = None
 
@@ -220,7 +214,7 @@ class WindowReading:
         held = len(page.rows)
         left = (page.pages or 1) * held if page.total is None else page.total
         parts = min(
-            best_parts(left - held, held, self._desk.most, self._desk.spare),
+            best_parts(left - held, held, self._desk.places, self._desk.spare),
             self._longest(stretch.at, end),
         )
         if end is None or parts <= 1:
@@ -286,7 +280,7 @@ class WindowReading:
         raise self._too_many(last)
 
 
-def best_parts(rows: int, page: int, most: int, spare: int = 0) -> int:
+def best_parts(rows: int, page: int, places: int, spare: int = 0) -> int:
     """Return into how many parts to cut rows, so that few questions follow each other.
 
     Rows are not spread evenly, so some parts get more than others; and each question repeats a
@@ -295,13 +289,13 @@ def best_parts(rows: int, page: int, most: int, spare: int = 0) -> int:
     Args:
         rows: How many rows there are.
         page: How many a page holds.
-        most: How many parts there may be.
-        spare: How many places nobody needs: there even a part of a page saves waiting.
+        places: How many questions can be under way at the same time.
+        spare: How many of these nobody needs: there even a part of a page saves waiting.
     """
-    if rows > 4 * most * page:
-        return most
+    if rows > 4 * places * page:
+        return places
     best, cost = 1, float("inf")
-    for parts in range(1, most + 1):
+    for parts in range(1, places + 1):
         share = rows / parts
         if parts > 1 and share < SHORTEST * page and parts > spare:
             break
