@@ -121,6 +121,15 @@ class Page(NamedTuple):
         """
         return not self.full if self.pages is None else self.number >= self.pages
 
+    @property
+    def may_go_on(self) -> bool:
+        """Whether rows may follow although the counts say that none do.
+
+        Counts may be older than rows, as those of a search index are; no page that has room left
+        is followed by another one.
+        """
+        return self.is_last and bool(self.size) and len(self.rows) >= (self.size or 0)
+
     def changed(self, change: Callable[[Row], Row]) -> Page:
         """Return the same page, with each row changed when it is made."""
         if isinstance(self.rows, LateRows):

@@ -138,13 +138,17 @@ class Block:
             ListError: If that never happens.
         """
         pages = yield from self._last_page()
-        # All at once, in any order: this only saves waiting. What proves something comes after it.
-        for page in (yield from self._list.pages(range(1, pages + 1), self._bounds)):
-            self._note(page, set())
+        # All at once, in any order: this only saves waiting. What proves something comes after it,
+        # and goes on from the last page.
+        last = None
+        if pages > 1:
+            for last in (yield from self._list.pages(range(2, pages + 1), self._bounds)):
+                self._note(last, set())
         calm = 0
         for _ in range(_MANY_READINGS):
             known = len(self._found)
-            first = yield from self._reading(pages)
+            first = yield from self._reading(pages, last)
+            last = None
             pages = self._pages(first, pages)
             calm = 0 if len(self._found) > known else calm + 1
             if calm >= (8 if self._twice else 1) and len(self._found) >= self._promised(first):
@@ -159,6 +163,7 @@ class Block:
     def _last_page(self) -> Generator[Sequence[Question], list[Page], int]:
         """Return the number of the last page that may hold rows of the block."""
         page = yield from self._list.page(1, self._bounds)
+        self._note(page, set())
         if self._list.endless:
             while not page.is_last and (self._list.last_key(page.rows) or "") < self._until:
                 try:
@@ -179,19 +184,27 @@ class Block:
                 raise CeilingError
         return pages
 
-    def _reading(self, pages: int) -> Asking:
-        """Read the pages from the last to the first; return the first."""
+    def _reading(self, pages: int, last: Page | None = None) -> Asking:
+        """Read the pages from the last to the first; return the first.
+
+        Args:
+            pages: How many there are.
+            last: The last one, if it has just been read.
+        """
         seen = set[tuple[str, str]]()
         number = pages
         page = Page(())
+        if last and not last.is_short and self._last_of(last, pages) == pages:
+            self._note(last, seen)
+            number -= 1
         while number:
             try:
                 page = yield from self._list.page(number, self._bounds)
             except PastTheEndError:
                 number -= 1
                 continue
-            if number == pages < self._pages(page, pages):
-                pages = number = self._pages(page, pages)
+            if number == pages < (named := self._last_of(page, pages)):
+                pages = number = named
                 continue
             self._note(page, seen)
             number -= 1
@@ -206,6 +219,13 @@ class Block:
             self._twice = self._twice or identity in seen
             seen.add(identity)
             self._found.setdefault(identity, row)
+
+    def _last_of(self, page: Page, before: int) -> int:
+        """Return the number of the last page, as far as the last one known so far tells."""
+        named = self._pages(page, before)
+        has_room = (page.number + 1) * (page.size or 0) <= self._list.ceiling
+        may_go_on = page.number >= named and page.may_go_on and has_room
+        return page.number + 1 if may_go_on else named
 
     def _pages(self, page: Page, before: int) -> int:
         return before if self._list.endless else page.pages or 1

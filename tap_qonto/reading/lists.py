@@ -15,13 +15,14 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError
+from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError, QontoError
+from tap_qonto.api.pages import Page
 from tap_qonto.reading.block import CEILING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_qonto.api.pages import Page, Pool, Row
+    from tap_qonto.api.pages import Pool, Row
 
     Fetch = Callable[[int], Page]
 
@@ -288,8 +289,16 @@ class _Walk:
         Raises:
             CeilingError: If more follows than is counted.
         """
-        while not page.is_last and not self._stopped:
-            page = self._fetch(page.number + 1)
+        while not self._stopped:
+            if not page.is_last:
+                following = self._fetch(page.number + 1)
+            elif page.may_go_on and page.total != self._ceiling:
+                following = self._beyond(page.number + 1)
+            else:
+                break
+            if page.is_last and not following.rows:
+                return
+            page = following
             yield page
         if page.total == self._ceiling and not self._stopped:
             # The count may be exact or capped; only the page after the last one tells.
@@ -299,6 +308,17 @@ class _Walk:
                 return
             if further.rows:
                 raise CeilingError
+
+    def _beyond(self, number: int) -> Page:
+        """Return a page that should not be there; an empty one if it is not."""
+        try:
+            return self._fetch(number)
+        except (PastTheEndError, CeilingError):
+            return Page((), number)
+        except QontoError as error:
+            if error.ends_run:
+                raise
+            return Page((), number)  # a page behind the end may be answered with anything
 
 
 _BITS = 8

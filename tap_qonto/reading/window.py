@@ -171,7 +171,8 @@ class WindowReading:
             self._tell(page)
             stretch.pages.append((early, page.rows, page.promised))
             last = self._list.last_key(page.rows)
-            if page.is_last or self._is_beyond(last, stretch):
+            ends = page.is_last and (last is None or not page.may_go_on)
+            if ends or self._is_beyond(last, stretch):
                 return
             if last is None:
                 msg = f"Qonto sent a whole page of rows without {self._list.key}, which sorts them"
@@ -214,7 +215,7 @@ class WindowReading:
         held = len(page.rows)
         left = (page.pages or 1) * held if page.total is None else page.total
         parts = min(
-            best_parts(left - held, held, self._desk.places, self._desk.spare),
+            best_parts(max(left - held, 0), held, self._desk.places, self._desk.spare),
             self._longest(stretch.at, end),
         )
         if end is None or parts <= 1:

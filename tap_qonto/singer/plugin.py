@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 from copy import deepcopy
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
+from tap_qonto import __version__
 from tap_qonto.api.redaction import protect
 from tap_qonto.machine import Machine
 from tap_qonto.singer.endings import one_sentence
@@ -50,6 +52,18 @@ class SingerPlugin(SdkPlugin):
             config = {name: value for name, value in config.items() if value not in ("", None)}
         quieten(self.name)
         super().__init__(config=config, **options)
+
+    @classmethod
+    @override
+    def get_plugin_version(cls) -> str:
+        """Return the version; the SDK would read the metadata of all packages for it."""
+        return __version__
+
+    @classmethod
+    @override
+    def get_sdk_version(cls) -> str:
+        """Return the SDK's version; what the SDK asks itself loads half the mail package."""
+        return version("singer-sdk")
 
     # Hooks
 

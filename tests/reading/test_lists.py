@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError
+from tap_qonto.api.errors import (
+    BadCredentialsError,
+    CeilingError,
+    FaultError,
+    ListError,
+    PastTheEndError,
+    QontoError,
+)
 from tap_qonto.api.pages import Page, Pool
 from tap_qonto.reading.lists import read_numbered
 from tests.reading.shelf import END, Shelf, at_once, dated, newest, numbered, read
@@ -22,18 +29,69 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-@pytest.mark.parametrize("count", [0, 1, 9, 10])
+@pytest.mark.parametrize("count", [0, 1, 9])
 def test_one_page_is_one_answer(count: int) -> None:
     shelf = Shelf(numbered(count))
     assert len(list(read(shelf))) == count
     assert shelf.asked == [1]
 
 
-@pytest.mark.parametrize("count", [11, 20, 35])
+@pytest.mark.parametrize("count", [11, 35])
 def test_two_pages_or_more_are_read_until_two_readings_agree(count: int) -> None:
     shelf = Shelf(numbered(count))
     assert [row["id"] for row in read(shelf)] == [row["id"] for row in numbered(count)]
     assert shelf.asked == [*range(1, -(-count // 10) + 1)] * 2
+
+
+@pytest.mark.parametrize("reader", [read, newest])
+def test_behind_a_last_page_without_room_one_more_is_looked_for(
+    reader: Callable[..., Iterator[Row]],
+) -> None:
+    one, two = Shelf(dated(10)), Shelf(dated(20))
+    assert len(list(reader(one))) == 10
+    assert len(list(reader(two))) == 20
+    assert (one.asked, two.asked) == ([1, 2], [1, 2, 3] * 2)
+
+
+@pytest.mark.parametrize("reader", [read, newest])
+@pytest.mark.parametrize("counted", [10, 20, 30])
+def test_rows_that_are_not_counted_yet_are_read(
+    reader: Callable[..., Iterator[Row]], counted: int
+) -> None:
+    """As if the counts came from a search index behind its database."""
+    shelf = Shelf(dated(35))
+
+    def behind(number: int) -> Page:
+        return shelf(number)._replace(pages=counted // 10, total=counted)
+
+    assert len(list(reader(behind))) == 35
+
+
+@pytest.mark.parametrize(
+    "error", [QontoError("no", status=400), FaultError("no", status=500), CeilingError("no")]
+)
+def test_a_page_behind_the_end_may_be_answered_with_anything(error: Exception) -> None:
+    shelf = Shelf(numbered(20))
+
+    def refusing(number: int) -> Page:
+        if number == 3:
+            raise error
+        return shelf(number)
+
+    assert len(list(read(refusing))) == 20
+
+
+def test_credentials_that_are_refused_behind_the_end_are_refused() -> None:
+    shelf = Shelf(numbered(20))
+    error = BadCredentialsError("no", status=401)
+
+    def refusing(number: int) -> Page:
+        if number == 3:
+            raise error
+        return shelf(number)
+
+    with pytest.raises(BadCredentialsError):
+        list(read(refusing))
 
 
 def test_rows_that_come_again_unchanged_are_emitted_once_and_changed_ones_again() -> None:

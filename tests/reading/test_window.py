@@ -112,6 +112,21 @@ def test_reading_by_value_takes_few_more_requests_than_there_are_pages(
     assert rounds <= most_rounds, "parts are read side by side"
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_rows_that_are_not_counted_yet_are_read(share: float) -> None:
+    """As if the counts came from a search index behind its database."""
+    archive = Archive(evenly(2_500, Random(7)))
+
+    def behind(number: int, bounds: Bounds) -> Page:
+        page = archive(number, bounds)
+        count = int((page.total or 0) * share)
+        return page._replace(total=count, pages=max(1, -(-count // 100)))
+
+    desk = Desk(Rounds(8).pool(128))
+    rows = read_window(behind, Bounds(None, WINDOW_END), key="updated_at", desk=desk)
+    assert [row["updated_at"] for row in rows] == archive.keys
+
+
 @pytest.mark.slow
 def test_50_000_rows_take_about_600_requests() -> None:
     requests, rounds = cost(evenly(50_000, Random(1)))
