@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.api.errors import ListError
+from tap_qonto.api.errors import CeilingError, ListError
 from tap_qonto.api.instants import shift
+from tap_qonto.api.pages import Page
 from tap_qonto.reading.block import Bounds
 from tap_qonto.reading.desk import Desk
 from tap_qonto.reading.window import read_window
@@ -17,8 +18,6 @@ from tests.kit.worlds import WINDOW_END, Eagerly, Listing, world_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tap_qonto.api.pages import Page
 
 Row = dict[str, Any]
 
@@ -85,6 +84,20 @@ def test_rows_that_are_not_counted_yet_are_read(crowd: Listing, counted: int) ->
         return page._replace(total=count, pages=-(-count // 10))
 
     assert {row["id"] for row in read(behind)} == set(crowd.world.rows)
+
+
+def test_no_page_is_looked_for_behind_what_the_server_lists_at_most(crowd: Listing) -> None:
+    def strict(number: int, bounds: Bounds) -> Page:
+        if number > 4:
+            raise CeilingError
+        return crowd(number, bounds)
+
+    assert {row["id"] for row in read(strict, ceiling=45)} == set(crowd.world.rows)
+
+
+def test_a_whole_page_of_rows_without_a_key_can_be_the_last() -> None:
+    rows = [{"id": f"row-{number}", "updated_at": None} for number in range(10)]
+    assert len(read(lambda _number, _bounds: Page(rows, pages=1, total=10, size=10))) == 10
 
 
 class Busy:
