@@ -42,6 +42,9 @@ _Answer = dict[str, msgspec.Raw]
 
 _T = TypeVar("_T")
 
+_TRIES = 4
+"""How often a page is asked for that holds less than it counts."""
+
 _parts = msgspec.json.Decoder(_Answer)
 _listed = msgspec.json.Decoder(list[msgspec.Raw])
 _NULL = msgspec.Raw(b"null")
@@ -173,6 +176,30 @@ class Client:
         """
         answer, early = self._answer(paged(query, number, per_page) if per_page else query)
         return self._page(query, envelope, number, per_page, answer)._replace(early=early)
+
+    def whole_page(self, query: Query, envelope: str, number: int) -> Page:
+        """Return one page of a list, asked for again as long as it holds less than it counts.
+
+        Args:
+            query: The list, without the parameters of the page.
+            envelope: The key that holds the rows.
+            number: Number of the page, from 1.
+
+        Raises:
+            AnswerError: If it never holds what it counts.
+            QontoError: As `page` does.
+        """
+        for tries in range(_TRIES):
+            if tries:
+                self._machine.sleep(0.25 * 2**tries)
+            page = self.page(query, envelope, number)
+            if not page.is_short:
+                return page
+        msg = (
+            f"{request_line(query)} answered {len(page.rows)} of the {page.promised} rows that it "
+            "counts, however often it was asked. Run again"
+        )
+        raise AnswerError(msg, status=HTTPStatus.OK)
 
     def foreseen(self, query: Query, envelope: str, *, per_page: int = PER_PAGE) -> Page | None:
         """Return the first page of a list if it was asked for early, and leave it for its reader.

@@ -34,14 +34,14 @@ def walk(client: Questions, path: str, *params: tuple[str, str]) -> Iterator[Row
     number = 1
     while True:
         try:
-            page = client.page(query, envelope, number)
+            page = client.whole_page(query, envelope, number)
         except PastTheEndError:
             return
         rows = [row for row in page.rows if isinstance(row, dict) and row.get("id") not in seen]
         yield from rows
         seen.update(row.get("id") for row in rows)
         # A server that does not count its pages may have shorter ones than were asked for.
-        if page.is_last if page.pages is not None else not rows:
+        if not rows if page.pages is None else page.is_last and not page.may_go_on:
             return
         number += 1
 

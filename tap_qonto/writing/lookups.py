@@ -10,7 +10,12 @@ import unicodedata
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tap_qonto.api.errors import AnswerError, NotReadableError, UnsortedError
+from tap_qonto.api.errors import (
+    AnswerError,
+    NotReadableError,
+    PastTheEndError,
+    UnsortedError,
+)
 from tap_qonto.api.instants import as_filter, shift, uniform, whole_second
 from tap_qonto.api.pages import Query
 from tap_qonto.writing.identity import tags_of
@@ -36,8 +41,8 @@ class Questions(Protocol):
     def get(self, query: Query) -> Any:
         """Return the decoded JSON of one answer."""
 
-    def page(self, query: Query, envelope: str, number: int) -> Page:
-        """Return one page of a list."""
+    def whole_page(self, query: Query, envelope: str, number: int) -> Page:
+        """Return one page of a list that holds as many rows as it counts."""
 
 
 class Organization(NamedTuple):
@@ -153,7 +158,7 @@ def transfers_since(
         QontoError: If they cannot be read.
         UnsortedError: If Qonto does not list them in the order of their changes.
     """
-    first = client.page(_transfers(since, ()), "transfers", 1)
+    first = client.whole_page(_transfers(since, ()), "transfers", 1)
     if not payees or (first.pages or 0) <= max(FEW_PAGES, -(-len(payees) // CHUNK)):
         yield from _walk(client, since, (), first)
         return
@@ -166,21 +171,40 @@ def _walk(
 ) -> Iterator[Transfer]:
     """Yield the transfers of one list by value."""
     seen: set[str] = set()
-    page = page or client.page(_transfers(since, payees), "transfers", 1)
+    page = page or client.whole_page(_transfers(since, payees), "transfers", 1)
     while True:
         for row in page.rows:
             if isinstance(row, dict) and row.get("id") not in seen:
                 seen.add(str(row.get("id")))
                 yield Transfer.of(row)
-        if page.is_last:
+        if page.is_last and not page.may_go_on:
             return
         # A second early, since nobody knows whether the bound is inclusive.
         following = shift(whole_second(_last_change(page)), -1)
         if since is None or following > since:
             since = following
-            page = client.page(_transfers(since, payees), "transfers", 1)
+            page = client.whole_page(_transfers(since, payees), "transfers", 1)
+        elif following_page := page_after(client, _transfers(since, payees), "transfers", page):
+            page = following_page
         else:
-            page = client.page(_transfers(since, payees), "transfers", page.number + 1)
+            return
+
+
+def page_after(client: Questions, query: Query, envelope: str, page: Page) -> Page | None:
+    """Return the page that follows another one; None if there is none.
+
+    Raises:
+        QontoError: If it cannot be read.
+        PastTheEndError: If it is gone, although the page before says that it is there.
+    """
+    if page.is_last and not page.may_go_on:
+        return None
+    try:
+        return client.whole_page(query, envelope, page.number + 1)
+    except PastTheEndError:
+        if not page.is_last:
+            raise
+        return None
 
 
 def _last_change(page: Page) -> str:

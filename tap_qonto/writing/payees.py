@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_qonto.api.errors import NotReadableError
 from tap_qonto.api.pages import Query
-from tap_qonto.writing.lookups import CHUNK, FEW_PAGES, STREAM, chunks
+from tap_qonto.writing.lookups import CHUNK, FEW_PAGES, STREAM, chunks, page_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ class Payees:
         if not (wanted_ibans or wanted_ids):
             return
         listed = Query(STREAM, "/sepa/beneficiaries")
-        first = client.page(listed, "beneficiaries", 1)
+        first = client.whole_page(listed, "beneficiaries", 1)
         self._keep(first)
         if (first.pages or 0) <= max(FEW_PAGES, len(wanted_ibans) // CHUNK):
             self._read_on(client, listed, first)
@@ -52,7 +52,7 @@ class Payees:
             missing = [iban for iban in wanted_ibans if iban not in self.by_iban]
             for chunk in chunks(missing):
                 asked = listed._replace(params=tuple(("iban[]", iban) for iban in chunk))
-                page = client.page(asked, "beneficiaries", 1)
+                page = client.whole_page(asked, "beneficiaries", 1)
                 self._keep(page)
                 self._read_on(client, asked, page)
         for wanted in wanted_ids:
@@ -60,9 +60,9 @@ class Payees:
                 self._read_one(client, wanted)
 
     def _read_on(self, client: Questions, query: Query, page: Page) -> None:
-        while not page.is_last:
-            page = client.page(query, "beneficiaries", page.number + 1)
-            self._keep(page)
+        while following := page_after(client, query, "beneficiaries", page):
+            self._keep(following)
+            page = following
 
     def _read_one(self, client: Questions, wanted: str) -> None:
         try:

@@ -214,7 +214,7 @@ class Received:
     def _whole(self, rows: int) -> dict[str, list[Row]] | None:
         """Return all invoices by file name, if that is cheaper than to ask for each name."""
         client = self._desk.client
-        first = client.page(Query(LOGGED, _LIST), "supplier_invoices", 1)
+        first = client.whole_page(Query(LOGGED, _LIST), "supplier_invoices", 1)
         pages = 1 if first.is_last else first.pages
         if pages is None or pages > max(_SHORT, rows // _ROWS_A_PAGE):
             return None

@@ -155,7 +155,7 @@ class Bank:
             raise NotReadableError(msg, status=status)
         return body
 
-    def page(self, query: Query, envelope: str, number: int) -> Page:
+    def whole_page(self, query: Query, envelope: str, number: int) -> Page:
         """Answer a question for a list, a hundred rows per page."""
         page = (("page", str(number)), ("per_page", "100"))
         status, body = self._ask(query.path, (*query.params, *page))
