@@ -6,7 +6,7 @@ import csv
 import json
 from ast import literal_eval
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -73,10 +73,11 @@ class World:
     def change(self) -> None:
         """Give one transaction a note, and add one.
 
-        Both a minute ago: a machine whose clock is set back meanwhile still finds them in the past.
+        Both a second after the last change that was loaded, so that no clock has a say.
         """
-        instant = datetime.now(UTC) - timedelta(minutes=1)
-        at = instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        last = max(row["updated_at"] for row in self.company.rows("transactions"))
+        later = datetime.fromisoformat(last) + timedelta(seconds=1)
+        at = later.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         note = "Seen by the accountant\nTwice"
         self.company.change("transactions", self.changed, note=note, updated_at=at)
         self.company.put("transactions", self._model | {"id": self.new, "updated_at": at})
