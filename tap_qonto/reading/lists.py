@@ -231,7 +231,7 @@ class _Walk:
         """Yield page 1 and those that follow."""
         if not self.expected:
             first = self._fetch(1)
-            if not first.early or first.is_last:
+            if not first.early or (first.is_last and not first.may_go_on):
                 yield first
                 yield from self._following(first)
                 return

@@ -269,6 +269,16 @@ def test_an_early_first_page_is_not_paired_with_later_ones() -> None:
     assert shelf.asked == [1, 1, 2, 3, 1, 2, 3]
 
 
+def test_an_early_page_without_room_is_not_paired_with_what_may_follow() -> None:
+    shelf = Shelf(numbered(10))
+    first = iter([shelf(1)._replace(early=True)])
+    del shelf.rows[0]
+    shelf.rows.append({"id": "added"})
+    rows = list(read(lambda number: next(first, None) or shelf(number)))
+    assert {row["id"] for row in rows} == {row["id"] for row in shelf.rows}
+    assert shelf.asked == [1, 1, 2]
+
+
 @pytest.mark.parametrize(("early", "readings"), [(False, 1), (True, 2)])
 def test_once_the_number_of_pages_is_known_page_1_is_asked_for_beside_the_others(
     early: bool, readings: int
