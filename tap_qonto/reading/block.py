@@ -121,6 +121,8 @@ class Block:
         self._until = until
         self._found: dict[tuple[str, str], Row] = {}
         self._twice = False
+        self._uncounted = 0
+        """Number of the last page that is there although it is not counted."""
 
     @property
     def rows(self) -> list[Row]:
@@ -203,12 +205,26 @@ class Block:
             except PastTheEndError:
                 number -= 1
                 continue
+            if not self._is_there(page):
+                number -= 1
+                continue
             if number == pages < (named := self._last_of(page, pages)):
                 pages = number = named
                 continue
             self._note(page, seen)
             number -= 1
         return page
+
+    def _is_there(self, page: Page) -> bool:
+        """Return whether a page is one more, and not the last one again in place of none."""
+        if self._list.endless or page.number <= max(page.pages or 1, self._uncounted):
+            return True
+        before = len(self._found)
+        self._note(page, set())
+        if len(self._found) == before:
+            return False
+        self._uncounted = page.number
+        return True
 
     def _note(self, page: Page, seen: set[tuple[str, str]]) -> None:
         """Note the rows of a page, and whether a reading has seen one of them before."""

@@ -73,8 +73,8 @@ def read_numbered(
             for row in page.rows:
                 if tally.see([row.get(name) for name in keys], row):
                     yield row
-            if page.pages is None and tally.different == before:
-                walk.stop()  # a server without page numbers would send this page for ever
+            if tally.different == before:
+                walk.saw_nothing_new(page)
         if walk.is_whole(tally.different) and (walk.read == 1 or tally.agrees):
             return
         expected = walk.expected
@@ -136,7 +136,9 @@ def read_newest_first(
                 inside = wanted and (at is None or at <= end)
                 if tally.see([row["id"]], row, counts=inside) and wanted:
                     yield row
-            if (page.pages is None and tally.different == before) or border.is_reached(page):
+            if tally.different == before:
+                walk.saw_nothing_new(page)
+            if border.is_reached(page):
                 walk.stop()
         if walk.is_whole(tally.different) and (walk.read == 1 or tally.agrees):
             return
@@ -202,6 +204,7 @@ class _Walk:
         self._pool = pool
         self._growing = growing
         self._stopped = False
+        self._ended = False
         self._moved = False
         self.expected = expected
         """How many pages there are, as far as any answer said."""
@@ -257,6 +260,15 @@ class _Walk:
         """Read no further, because nothing that follows is needed."""
         self._stopped = True
 
+    def saw_nothing_new(self, page: Page) -> None:
+        """Note that a page shows only rows that this reading has seen.
+
+        A server that knows no pages would send this one for ever, and so would one that answers
+        with its last page to whoever asks for more.
+        """
+        self._stopped = self._stopped or page.pages is None
+        self._ended = True
+
     def is_whole(self, different: int) -> bool:
         """Return whether all rows have been seen that the answers promise."""
         if self._moved:
@@ -292,7 +304,7 @@ class _Walk:
         while not self._stopped:
             if not page.is_last:
                 following = self._fetch(page.number + 1)
-            elif page.may_go_on and page.total != self._ceiling:
+            elif page.may_go_on and page.total != self._ceiling and not self._ended:
                 following = self._beyond(page.number + 1)
             else:
                 break

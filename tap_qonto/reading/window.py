@@ -158,6 +158,7 @@ class WindowReading:
 
     def _read(self, stretch: _Stretch) -> Steps:
         """Ask for page 1 from the last value on until the stretch has come to its end."""
+        said_last: Page | None = None
         while True:
             early = restart(stretch.at)
             try:
@@ -171,9 +172,9 @@ class WindowReading:
             self._tell(page)
             stretch.pages.append((early, page.rows, page.promised))
             last = self._list.last_key(page.rows)
-            ends = page.is_last and (last is None or not page.may_go_on)
-            if ends or self._is_beyond(last, stretch):
+            if self._is_end(page, said_last) or self._is_beyond(last, stretch):
                 return
+            said_last = page if page.is_last else None
             if last is None:
                 msg = f"Qonto sent a whole page of rows without {self._list.key}, which sorts them"
                 raise ListError(msg)
@@ -187,6 +188,18 @@ class WindowReading:
                 yield from self._read_block(stretch, early, last)
                 if self._is_beyond(stretch.at, stretch):
                     return
+
+    def _is_end(self, page: Page, said_last: Page | None) -> bool:
+        """Return whether no rows follow a page, whatever it counts.
+
+        Args:
+            page: The page.
+            said_last: The one before, if it was full and counted none after it. A server that
+                ignores the filter sends it again.
+        """
+        if not page.is_last or not page.may_go_on or self._list.last_key(page.rows) is None:
+            return page.is_last
+        return said_last is not None and page.rows[0]["id"] == said_last.rows[0]["id"]
 
     def _until(self, end: str | None) -> str | None:
         """Return the bound to ask for so that nothing before the end is left out."""
@@ -214,11 +227,13 @@ class WindowReading:
         end = stretch.end or self._span.end
         held = len(page.rows)
         left = (page.pages or 1) * held if page.total is None else page.total
+        if end is None or left <= held:
+            return
         parts = min(
-            best_parts(max(left - held, 0), held, self._desk.places, self._desk.spare),
+            best_parts(left - held, held, self._desk.places, self._desk.spare),
             self._longest(stretch.at, end),
         )
-        if end is None or parts <= 1:
+        if parts <= 1:
             return
         step = seconds_between(stretch.at, end) / parts
         cuts = [whole_second(shift(stretch.at, step * number)) for number in range(1, parts)]
@@ -229,9 +244,9 @@ class WindowReading:
             self._begin(_Stretch(start, until), position + offset)
 
     @staticmethod
-    def _longest(start: str, end: str | None) -> int:
+    def _longest(start: str, end: str) -> int:
         """Return into how many parts of some seconds a time can be cut."""
-        return 0 if end is None else int(seconds_between(start, end) / 4)
+        return int(seconds_between(start, end) / 4)
 
     def _halve(self, stretch: _Stretch) -> None:
         """Leave the later half of a stretch to another one.

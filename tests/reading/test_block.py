@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.api.errors import CeilingError, ListError
+from tap_qonto.api.errors import CeilingError, ListError, PastTheEndError
 from tap_qonto.api.instants import shift
 from tap_qonto.api.pages import Page
 from tap_qonto.reading.block import Bounds
@@ -98,6 +98,19 @@ def test_no_page_is_looked_for_behind_what_the_server_lists_at_most(crowd: Listi
 def test_a_whole_page_of_rows_without_a_key_can_be_the_last() -> None:
     rows = [{"id": f"row-{number}", "updated_at": None} for number in range(10)]
     assert len(read(lambda _number, _bounds: Page(rows, pages=1, total=10, size=10))) == 10
+
+
+def test_a_server_that_sends_its_last_page_for_any_behind_it_is_not_asked_for_ever(
+    crowd: Listing,
+) -> None:
+    def kind(number: int, bounds: Bounds) -> Page:
+        try:
+            return crowd(number, bounds)
+        except PastTheEndError:
+            return crowd(4, bounds)._replace(number=number)
+
+    assert {row["id"] for row in read(kind)} == set(crowd.world.rows)
+    assert crowd.requests < 20
 
 
 class Busy:
@@ -200,6 +213,10 @@ def test_a_filter_that_is_not_honoured_is_noticed_at_once() -> None:
     with pytest.raises(ListError, match="sent earlier ones"):
         read(deaf)
     assert listing.requests <= 20
+
+    listing = Listing(world_of([3_600.0 * n for n in range(1, 11)], Random(1)), per_page=10)
+    assert len(read(deaf)) == 10, "a page without room left is asked for once more"
+    assert listing.requests == 2
 
 
 def test_what_lies_after_the_end_of_a_list_that_knows_no_end_is_not_read() -> None:

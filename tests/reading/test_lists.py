@@ -81,6 +81,20 @@ def test_a_page_behind_the_end_may_be_answered_with_anything(error: Exception) -
     assert len(list(read(refusing))) == 20
 
 
+@pytest.mark.parametrize("reader", [read, newest])
+@pytest.mark.parametrize("count", [10, 20])
+def test_a_server_that_sends_its_last_page_for_any_behind_it_is_not_asked_for_ever(
+    reader: Callable[..., Iterator[Row]], count: int
+) -> None:
+    shelf = Shelf(dated(count))
+
+    def kind(number: int) -> Page:
+        return shelf(min(number, count // 10))._replace(number=number)
+
+    assert len(list(reader(kind))) == count
+    assert len(shelf.asked) == 2 * (count // 10 + 1)
+
+
 def test_credentials_that_are_refused_behind_the_end_are_refused() -> None:
     shelf = Shelf(numbered(20))
     error = BadCredentialsError("no", status=401)
