@@ -40,8 +40,10 @@ def walk(client: Questions, path: str, *params: tuple[str, str]) -> Iterator[Row
         rows = [row for row in page.rows if isinstance(row, dict) and row.get("id") not in seen]
         yield from rows
         seen.update(row.get("id") for row in rows)
-        # A server that does not count its pages may have shorter ones than were asked for.
-        if not rows if page.pages is None else page.is_last and not page.may_go_on:
+        # A server that does not count its pages may have shorter ones than were asked for, and what
+        # one counts may be behind its rows: there only looking tells.
+        is_unclear = page.pages is None or page.may_go_on
+        if not rows if is_unclear else page.is_last:
             return
         number += 1
 

@@ -193,6 +193,8 @@ def _walk(
 def page_after(client: Questions, query: Query, envelope: str, page: Page) -> Page | None:
     """Return the page that follows another one; None if there is none.
 
+    A server may send its last page to whoever asks for what is behind it.
+
     Raises:
         QontoError: If it cannot be read.
         PastTheEndError: If it is gone, although the page before says that it is there.
@@ -200,11 +202,12 @@ def page_after(client: Questions, query: Query, envelope: str, page: Page) -> Pa
     if page.is_last and not page.may_go_on:
         return None
     try:
-        return client.whole_page(query, envelope, page.number + 1)
+        following = client.whole_page(query, envelope, page.number + 1)
     except PastTheEndError:
         if not page.is_last:
             raise
         return None
+    return None if page.is_last and page.rows[:1] == following.rows[:1] else following
 
 
 def _last_change(page: Page) -> str:

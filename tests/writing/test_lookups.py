@@ -67,15 +67,21 @@ class Shelf:
     Args:
         rows: The rows, the last changed last.
         counted: What share of them is counted.
+        repeats: Whether filters are ignored, and the last page is sent for any behind it.
     """
 
-    def __init__(self, rows: list[Row], counted: float) -> None:
+    def __init__(self, rows: list[Row], counted: float, *, repeats: bool = False) -> None:
         self._rows = rows
         self._counted = counted
+        self._repeats = repeats
 
     def whole_page(self, query: Query, _envelope: str, number: int) -> Page:
         start = dict(query.params).get("updated_at_from", "")
-        matching = [row for row in self._rows if row["updated_at"][:19] >= start[:19]]
+        matching = [
+            row for row in self._rows if self._repeats or row["updated_at"][:19] >= start[:19]
+        ]
+        if self._repeats:
+            number = min(number, -(-len(matching) // PAGE))
         if number > 1 and not matching[(number - 1) * PAGE :]:
             raise PastTheEndError
         count = int(len(matching) * self._counted)
@@ -121,3 +127,13 @@ def test_clients_that_are_not_counted_yet_are_found(counted: float) -> None:
 def test_payees_that_are_not_counted_yet_are_found(count: int, counted: float) -> None:
     shelf = Shelf(rows(count, seconds=1), counted)
     assert len(Payees(shelf, ["FR7"], []).by_id) == count
+
+
+@pytest.mark.parametrize("count", [100, 300])
+def test_a_server_that_sends_its_last_page_for_any_behind_it_is_not_asked_for_ever(
+    count: int,
+) -> None:
+    shelf = Shelf(rows(count, seconds=1), 1.0, repeats=True)
+    assert len(list(walk(shelf, "/clients"))) == count
+    assert len(Payees(shelf, ["FR7"], []).by_id) == count
+    assert len(list(transfers_since(shelf, "2026-04-01T00:00:00.000000Z"))) == count
