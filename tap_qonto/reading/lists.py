@@ -73,8 +73,7 @@ def read_numbered(
             for row in page.rows:
                 if tally.see([row.get(name) for name in keys], row):
                     yield row
-            if tally.different == before:
-                walk.saw_nothing_new(page)
+            walk.has_shown(page, tally.different - before)
         if walk.is_whole(tally.different) and (walk.read == 1 or tally.agrees):
             return
         expected = walk.expected
@@ -136,8 +135,7 @@ def read_newest_first(
                 inside = wanted and (at is None or at <= end)
                 if tally.see([row["id"]], row, counts=inside) and wanted:
                     yield row
-            if tally.different == before:
-                walk.saw_nothing_new(page)
+            walk.has_shown(page, tally.different - before)
             if border.is_reached(page):
                 walk.stop()
         if walk.is_whole(tally.different) and (walk.read == 1 or tally.agrees):
@@ -260,14 +258,14 @@ class _Walk:
         """Read no further, because nothing that follows is needed."""
         self._stopped = True
 
-    def saw_nothing_new(self, page: Page) -> None:
-        """Note that a page shows only rows that this reading has seen.
+    def has_shown(self, page: Page, new: int) -> None:
+        """Note how many rows of a page have not been seen before in this reading.
 
-        A server that knows no pages would send this one for ever, and so would one that answers
-        with its last page to whoever asks for more.
+        If there are none, a server that knows no pages would send this one for ever, and so would
+        one that answers with its last page to whoever asks for more.
         """
-        self._stopped = self._stopped or page.pages is None
-        self._ended = True
+        self._stopped = self._stopped or (not new and page.pages is None)
+        self._ended = self._ended or not new
 
     def is_whole(self, different: int) -> bool:
         """Return whether all rows have been seen that the answers promise."""
