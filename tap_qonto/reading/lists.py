@@ -114,8 +114,7 @@ def read_newest_first(
 
     Raises:
         CeilingError: If more rows than Qonto lists have to be read.
-        ListError: After the last row, if no reading was complete or no two agreed. The bookmark
-            must stay then.
+        ListError: After the last row, as in `read_numbered`; the bookmark must stay then.
     """
     tally = _Tally()
     for reading in range(1, readings + 1):
