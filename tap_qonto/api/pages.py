@@ -123,12 +123,18 @@ class Page(NamedTuple):
 
     @property
     def may_go_on(self) -> bool:
-        """Whether rows may follow although the counts say that none do.
+        """Whether pages may follow although it is the last one that is counted.
 
-        Counts may be older than rows, as those of a search index are; no page that has room left
-        is followed by another one.
+        It holds more rows than are counted, so counts are older than rows, as those of a search
+        index are; and it has no room for more.
         """
-        return self.is_last and bool(self.size) and len(self.rows) >= (self.size or 0)
+        seen = (self.number - 1) * (self.size or 0) + len(self.rows)
+        return self.is_last and self.is_full and self.total is not None and seen > self.total
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the page has no room for more rows, as far as it is known how many it holds."""
+        return bool(self.size) and len(self.rows) >= (self.size or 0)
 
     def changed(self, change: Callable[[Row], Row]) -> Page:
         """Return the same page, with each row changed when it is made."""

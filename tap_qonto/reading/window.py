@@ -197,7 +197,7 @@ class WindowReading:
             said_last: The one before, if it was full and counted none after it. A server that
                 ignores the filter sends it again.
         """
-        if not page.is_last or not page.may_go_on or self._list.last_key(page.rows) is None:
+        if not page.is_last or not page.is_full or self._list.last_key(page.rows) is None:
             return page.is_last
         return said_last is not None and page.rows[0]["id"] == said_last.rows[0]["id"]
 

@@ -177,7 +177,7 @@ def _walk(
             if isinstance(row, dict) and row.get("id") not in seen:
                 seen.add(str(row.get("id")))
                 yield Transfer.of(row)
-        if page.is_last and not page.may_go_on:
+        if page.is_last and not page.is_full:
             return
         # A second early, since nobody knows whether the bound is inclusive.
         following = shift(whole_second(_last_change(page)), -1)

@@ -74,7 +74,7 @@ def test_a_count_that_may_be_capped_is_not_taken_for_the_whole(crowd: Listing) -
         read(capped, ceiling=30)
 
 
-@pytest.mark.parametrize("counted", [10, 20, 30, 31, 39])
+@pytest.mark.parametrize("counted", [5, 15, 25, 31, 39])
 def test_rows_that_are_not_counted_yet_are_read(crowd: Listing, counted: int) -> None:
     """As if the counts came from a search index behind its database."""
 
@@ -86,11 +86,16 @@ def test_rows_that_are_not_counted_yet_are_read(crowd: Listing, counted: int) ->
     assert {row["id"] for row in read(behind)} == set(crowd.world.rows)
 
 
+def fewer(page: Page) -> Page:
+    """Count no more than 35 rows."""
+    return page._replace(total=min(page.total or 0, 35))
+
+
 def test_no_page_is_looked_for_behind_what_the_server_lists_at_most(crowd: Listing) -> None:
     def strict(number: int, bounds: Bounds) -> Page:
         if number > 4:
             raise CeilingError
-        return crowd(number, bounds)
+        return fewer(crowd(number, bounds))
 
     assert {row["id"] for row in read(strict, ceiling=45)} == set(crowd.world.rows)
 
@@ -105,9 +110,9 @@ def test_a_server_that_sends_its_last_page_for_any_behind_it_is_not_asked_for_ev
 ) -> None:
     def kind(number: int, bounds: Bounds) -> Page:
         try:
-            return crowd(number, bounds)
+            return fewer(crowd(number, bounds))
         except PastTheEndError:
-            return crowd(4, bounds)._replace(number=number)
+            return fewer(crowd(4, bounds)._replace(number=number))
 
     assert {row["id"] for row in read(kind)} == set(crowd.world.rows)
     assert crowd.requests < 20
