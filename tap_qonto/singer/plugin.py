@@ -56,13 +56,13 @@ class SingerPlugin(SdkPlugin):
     @classmethod
     @override
     def get_plugin_version(cls) -> str:
-        """Return the version; the SDK would read the metadata of all packages for it."""
+        """Return the version; the SDK would look for the package and read its metadata."""
         return __version__
 
     @classmethod
     @override
     def get_sdk_version(cls) -> str:
-        """Return the SDK's version; what the SDK asks itself loads half the mail package."""
+        """Return the SDK's version; the way in which the SDK asks for it loads mail headers."""
         return version("singer-sdk")
 
     # Hooks
