@@ -153,7 +153,7 @@ class TapQonto(SingerTap):
     @override
     def run(self) -> None:
         self._started = self.machine.stopwatch()
-        self.connection.client.on_proven = self._ask_early
+        self.connection.client.when_proven(self._ask_early)
         interval = sys.getswitchinterval()
         try:
             super().run()

@@ -69,10 +69,10 @@ class Client:
         self._early: dict[Query, Future[_Answer]] = {}
         self._early_lock = threading.Lock()
         self._decoder = msgspec.json.Decoder(float_hook=Decimal)
+        self._proving = threading.Lock()
+        self._on_proven: Callable[[], None] = lambda: None
         self.proven = False
         """Whether the credentials have been accepted in this run."""
-        self.on_proven: Callable[[], None] = lambda: None
-        """Is called when that happens."""
         self.first_took = 0.0
         """Seconds that the answer took which accepted them."""
         self.clocks: Clocks | None = None
@@ -87,6 +87,14 @@ class Client:
         of transactions, as Qonto sent them.
         """
         return Pool(self._threads.submit, 16 * self.concurrency, self.concurrency)
+
+    def when_proven(self, told: Callable[[], None]) -> None:
+        """Call something as soon as the credentials have been accepted: now, if they have been."""
+        with self._proving:
+            if not self.proven:
+                self._on_proven = told
+                return
+        told()
 
     def submit(self, work: Callable[..., _T], *args: Any) -> Future[_T]:
         """Run something in the background, on the threads that fetch pages."""
@@ -334,10 +342,17 @@ class Client:
                 raise not_json(query, reply) from None
             answer = _parts_of(query, mended)
         if not self.proven:
-            self.proven = True
-            self.first_took = self._machine.stopwatch() - began
-            self.on_proven()
+            self._prove(self._machine.stopwatch() - began)
         return answer
+
+    def _prove(self, took: float) -> None:
+        with self._proving:
+            if self.proven:
+                return
+            self.first_took = took
+            self.proven = True
+            told = self._on_proven
+        told()
 
 
 def _parts_of(query: Query, body: bytes) -> _Answer:

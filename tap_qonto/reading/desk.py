@@ -81,6 +81,13 @@ class Reading(Protocol):
     def segments(self) -> Iterable[Segment]:
         """What is still to be read, in the order in which it is wanted."""
 
+    def split(self) -> Segment | None:
+        """Begin a further segment with what a question under way will most likely not bring.
+
+        Returns:
+            The segment, with its first question; None if that would save no waiting.
+        """
+
 
 class Desk:
     """Hands the questions of all readings of a run to the pool, and the answers back.
@@ -155,6 +162,14 @@ class Desk:
                     self._ask(segment)
                     places -= 1
                     room -= 1
+        self._ask_ahead(min(places, room))
+
+    def _ask_ahead(self, places: int) -> None:
+        """Give places that would stay empty to what questions under way will leave to be asked."""
+        for reading in self._readings:
+            while places > 0 and (part := reading.split()):
+                self._ask(part)
+                places -= 1
 
     def _waiting(self) -> int:
         """Return how many pages are in memory."""

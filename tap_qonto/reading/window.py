@@ -15,8 +15,8 @@ moves nothing in front of it.
   read anew starts a second early, and rows already emitted with the same id and key are dropped.
 * The window is cut in time into segments, which are read side by side and emitted in order. The
   first answer of a segment brings its count and its first rows, so a cut costs little, and a
-  segment that counts too many is cut again. Counts decide what is asked next, never what is
-  complete.
+  segment that counts too many is cut again. Where places would stay empty, what will follow a page
+  under way is read beside it. Counts decide what is asked next, never what is complete.
 * A second with more rows than a page has no value to go on from. It is read page by page, from
   the last to the first, until all have been seen (`Block`).
 """
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 SHORTEST = 2.5
 """Pages that a segment should hold at least: its last question seldom gets a whole page."""
+
+_FILLED = 7 / 8
+"""How much of a page that is under way most likely holds: what lies behind it is asked for now."""
 
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 """Before any key, as far as anybody knows."""
@@ -98,6 +101,8 @@ class _Stretch(Segment):
         self.start = start
         self.at = start
         self.end = end
+        self.left = 0.0
+        """How many rows follow `at`, as far as counts and time tell; 0 if nothing does."""
 
 
 class WindowReading:
@@ -115,6 +120,8 @@ class WindowReading:
         self._window = window
         self._desk = desk
         self._span = span
+        self._held = 0
+        """How many rows a page holds that is not the last one."""
         self._on_count: Callable[[int], None] | None = on_count
         self.segments: deque[_Stretch] = deque()
         self._rows = self._take()
@@ -160,9 +167,9 @@ class WindowReading:
         """Ask for page 1 from the last value on until the stretch has come to its end."""
         said_last: Page | None = None
         while True:
-            early = restart(stretch.at)
+            early, end = restart(stretch.at), stretch.end
             try:
-                page = yield from self._list.page(1, Bounds(early, self._until(stretch.end)))
+                page = yield from self._list.page(1, Bounds(early, self._until(end)))
             except PastTheEndError:
                 return
             except CeilingError:
@@ -180,11 +187,12 @@ class WindowReading:
                 raise ListError(msg)
             if early is None or whole_second(last) > shift(early, 1):
                 stretch.at = last
-                self._cut(stretch, page)
+                self._cut(stretch, page, end)
             elif last < early:
                 msg = f"Qonto was asked for rows by {self._list.key}, but sent earlier ones"
                 raise UnsortedError(msg)
             else:
+                stretch.left = 0
                 yield from self._read_block(stretch, early, last)
                 if self._is_beyond(stretch.at, stretch):
                     return
@@ -220,28 +228,63 @@ class WindowReading:
             self._on_count(page.total)
         self._on_count = None
 
-    def _cut(self, stretch: _Stretch, page: Page) -> None:
-        """Cut what is left of a stretch, if that is much, into parts that are read beside it."""
+    def _cut(self, stretch: _Stretch, page: Page, asked: str | None) -> None:
+        """Cut what is left of a stretch, if that is much, into parts that are read beside it.
+
+        Args:
+            stretch: The stretch, read up to the end of the page.
+            page: Its last page.
+            asked: Where the stretch ended when that was asked for.
+        """
         if self._list.endless or stretch.at is None:
             return
         end = stretch.end or self._span.end
-        held = len(page.rows)
-        left = (page.pages or 1) * held if page.total is None else page.total
-        if end is None or left <= held:
+        stretch.left = self._following(stretch, page, asked) if end else 0
+        if end is None or not stretch.left:
             return
+        self._held = len(page.rows)
         parts = min(
-            best_parts(left - held, held, self._desk.places, self._desk.spare),
+            best_parts(stretch.left, self._held, self._desk.places, self._desk.spare),
             self._longest(stretch.at, end),
         )
         if parts <= 1:
             return
+        stretch.left /= parts
         step = seconds_between(stretch.at, end) / parts
         cuts = [whole_second(shift(stretch.at, step * number)) for number in range(1, parts)]
         position = self.segments.index(stretch) + 1
         ends = [*cuts[1:], stretch.end]
         stretch.end = cuts[0]
         for offset, (start, until) in enumerate(zip(cuts, ends, strict=True)):
-            self._begin(_Stretch(start, until), position + offset)
+            part = _Stretch(start, until)
+            part.left = stretch.left
+            self._begin(part, position + offset)
+
+    def _following(self, stretch: _Stretch, page: Page, asked: str | None) -> float:
+        """Return how many rows follow a page in its stretch, as far as counts and time tell."""
+        held = len(page.rows)
+        counted = (page.pages or 1) * held if page.total is None else page.total
+        at, end, before = stretch.at, stretch.end or self._span.end, asked or self._span.end
+        if counted <= held or at is None or end is None or before is None or at >= min(end, before):
+            return 0
+        return (counted - held) * seconds_between(at, end) / seconds_between(at, before)
+
+    def split(self) -> _Stretch | None:
+        """Begin to read what will follow the page under way of the stretch with the most left."""
+        asked = [one for one in self.segments if not one.over and not one.questions]
+        stretch = max(asked, key=lambda one: one.left, default=None)
+        if stretch is None or stretch.at is None or stretch.left <= self._held:
+            return None
+        end = stretch.end or self._span.end
+        if end is None or self._longest(stretch.at, end) <= 1:
+            return None
+        coming = (max(1, int(stretch.left / 2 / self._held)) - 1 + _FILLED) * self._held
+        whole = seconds_between(stretch.at, end)
+        cut = whole_second(shift(stretch.at, max(whole * coming / stretch.left, 2)))
+        later = _Stretch(cut, stretch.end)
+        later.left, stretch.left, stretch.end = stretch.left - coming, coming, cut
+        self._begin(later, self.segments.index(stretch) + 1)
+        return later
 
     @staticmethod
     def _longest(start: str, end: str) -> int:
@@ -296,7 +339,7 @@ class WindowReading:
         raise self._too_many(last)
 
 
-def best_parts(rows: int, page: int, places: int, spare: int = 0) -> int:
+def best_parts(rows: float, page: int, places: int, spare: int = 0) -> int:
     """Return into how many parts to cut rows, so that few questions follow each other.
 
     Rows are not spread evenly, so some parts get more than others; and each question repeats a

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 import tap_qonto
 from tap_qonto.api.errors import InputError, SentenceError, StoppedError
 from tap_qonto.machine import exit_at_once
-from tap_qonto.singer.messages import written
+from tap_qonto.singer.messages import flush_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,8 +46,7 @@ def one_sentence(
         try:
             yield
         finally:
-            with written():
-                sys.stdout.flush()  # here, where a closed pipe is still told
+            flush_output()  # here, where a closed pipe is still told
     except (Exit, SystemExit):
         raise  # click's way to end a command
     except ConfigValidationError as error:

@@ -33,6 +33,9 @@ class MessageReader(GenericSingerReader[bytes]):
     @property
     @override
     def default_input(self) -> IO[bytes]:
+        if sys.stdin is None:
+            msg = "Standard input is closed, which is where messages come from. Nothing was sent"
+            raise RowsRefusedError(msg)
         return sys.stdin.buffer
 
     @override

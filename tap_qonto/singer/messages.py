@@ -112,6 +112,18 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             raise self.stop_with
 
 
+def flush_output() -> None:
+    """Write what standard output holds, if there is one.
+
+    Raises:
+        BrokenPipeError: As `written` does.
+        OutputError: As `written` does.
+    """
+    if sys.stdout:
+        with written():
+            sys.stdout.flush()
+
+
 @contextmanager
 def written() -> Iterator[None]:
     """Abandon standard output if it cannot be written, so that the interpreter ends quietly.

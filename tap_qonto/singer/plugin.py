@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from copy import deepcopy
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,17 +11,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from tap_qonto import __version__
+from tap_qonto.api.errors import InputError
 from tap_qonto.api.redaction import protect
 from tap_qonto.machine import Machine
 from tap_qonto.singer.endings import one_sentence
 from tap_qonto.singer.environment import read_env_file, settings_of
 from tap_qonto.singer.inputs import json_file, json_object
+from tap_qonto.singer.messages import written
 from tap_qonto.singer.quiet import quieten
 from tap_qonto.singer.sdk import SdkPlugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
+
+_NO_OUTPUT = (
+    "Standard output is closed, which is where messages are written. Give it a target or a file"
+)
 
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
@@ -120,6 +127,19 @@ class SingerPlugin(SdkPlugin):
     def one_sentence(cls) -> AbstractContextManager[None]:
         """End the process with one sentence on the log instead of a traceback."""
         return one_sentence(cls.name, cls.machine.exit, refused=cls.refused, again=cls.again)
+
+    @classmethod
+    def command(cls) -> None:
+        """Run the command as the shell has called it.
+
+        Raises:
+            SystemExit: Always, when standard output has got what it was written.
+        """
+        with cls.one_sentence():
+            if sys.stdout is None:
+                raise InputError(_NO_OUTPUT)
+            with written():  # what the SDK and its parser print themselves
+                cls.cli()
 
     @classmethod
     def known_settings(cls) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap, Target
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._catalog import pop_deselected_record_properties
+from singer_sdk.helpers._catalog import get_selected_schema, pop_deselected_record_properties
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.plugin_base import PluginBase, _ConfigInput
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import click
     from singer_sdk.helpers import types
+    from singer_sdk.mapper import StreamMap
 
     from tap_qonto.api.pages import Row
     from tap_qonto.singer.messages import MessageWriter
@@ -114,7 +115,13 @@ class SdkTap(SdkPlugin, Tap):
 
     @override
     def setup_mapper(self) -> None:
-        super().setup_mapper()
+        # The SDK maps all streams, which takes a tenth of the start; and those that are deselected
+        # to no columns at all, although test runs select them later.
+        SdkPlugin.setup_mapper(self)
+        for stream in self.streams.values():
+            if stream.selected:
+                columns = get_selected_schema(stream.name, stream.effective_schema, stream.mask)
+                self._map(stream, columns)
         # A stream that is mapped to nothing would be read for nobody, and its bookmark would move.
         for stream in self.streams.values():
             maps = self.mapper.stream_maps.get(stream.name, ())
@@ -123,12 +130,14 @@ class SdkTap(SdkPlugin, Tap):
                 # Rows that no map lets through have no children either.
                 for one in (stream, *stream.child_streams):
                     one.selected = False
-        # The SDK maps a deselected stream to no columns at all, and then test runs select it.
-        for stream in self.streams.values():
-            if not stream.selected:
-                self.mapper.register_raw_stream_schema(
-                    stream.name, stream.effective_schema, stream.primary_keys
-                )
+
+    def map_late(self, stream: Stream) -> None:
+        """Map a stream that the catalog deselects, with all its columns, if that is not done."""
+        if stream.name not in self.mapper.stream_maps:
+            self._map(stream, stream.effective_schema)
+
+    def _map(self, stream: Stream, schema: dict[str, Any]) -> None:
+        self.mapper.register_raw_stream_schema(stream.name, schema, stream.primary_keys)
 
 
 class SdkStream(Stream):
@@ -139,6 +148,7 @@ class SdkStream(Stream):
 
     def __init__(self, tap: SdkTap, schema: dict[str, Any]) -> None:
         super().__init__(tap, schema=schema)
+        self._map_late = tap.map_late
         self._writer = tap.message_writer
         self._schema_written = False
 
@@ -224,6 +234,12 @@ class SdkStream(Stream):
         """Leave bookmarks to `Bookmark`; a second mover would pass rows that were not read."""
 
     # The SDK: what is written
+
+    @property
+    @override
+    def stream_maps(self) -> list[StreamMap]:
+        self._map_late(self)
+        return super().stream_maps
 
     @override
     def _write_schema_message(self) -> None:

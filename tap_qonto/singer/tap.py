@@ -146,6 +146,7 @@ class SingerTap(SingerPlugin, SdkTap):
                 with written():
                     cls.print_about(about_format)
                 return
+            collect_seldom()  # and again when all is there that stays
             tap = cls(
                 config=given(config),
                 state=None if state is None else json_input(state, "--state"),

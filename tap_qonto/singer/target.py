@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from tap_qonto.api.errors import RowsRefusedError, SentenceError
 from tap_qonto.singer.lines import MessageReader
+from tap_qonto.singer.messages import written
 from tap_qonto.singer.plugin import SingerPlugin, collect_seldom
 from tap_qonto.singer.sdk import ConfigInput, SdkTarget, given
 from tap_qonto.singer.stop import Stop
@@ -136,7 +137,8 @@ class SingerTarget(SingerPlugin, SdkTarget):
     ) -> None:
         with cls.one_sentence():
             if about:
-                cls.print_about(about_format)
+                with written():
+                    cls.print_about(about_format)
                 return
             target = cls(config=given(config))
             collect_seldom()

@@ -158,6 +158,8 @@ def test_a_closed_pipe_ends_the_tap_at_once_and_quietly(options: tuple[str, ...]
     "options",
     [
         (),
+        ("--help",),
+        pytest.param(("--version",), marks=pytest.mark.slow),
         pytest.param(("--discover",), marks=pytest.mark.slow),
         pytest.param(("--about", "--format=json"), marks=pytest.mark.slow),
     ],
@@ -180,6 +182,35 @@ def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:
     )
     assert "Traceback" not in log
     assert "Exception ignored" not in log
+
+
+CLOSED = [
+    ("tap-qonto", ">&-", 1, "Standard output is closed, which is where messages are written."),
+    ("target-qonto", ">&-", 2, "Standard output is closed, which is where messages are written."),
+    ("target-qonto", "<&-", 2, "Standard input is closed, which is where messages come from."),
+]
+"""Command, what the shell closes, the exit code, and what is said."""
+
+
+@pytest.mark.parametrize(("command", "closed", "code", "said"), CLOSED)
+def test_a_stream_that_the_shell_has_closed_is_told(
+    command: str, closed: str, code: int, said: str
+) -> None:
+    config = '{"environment": "production", "login": "acme-1", "secret_key": "no-secret"}'
+    line = f"{COMMAND.with_name(command)} --config '{config}' {closed}"
+    ended = subprocess.run(["sh", "-c", line], capture_output=True, timeout=PATIENCE, check=False)
+    log = ended.stderr.decode()
+    assert ended.returncode == code
+    assert said in log
+    assert len(log.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_without_a_log_rows_are_written_all_the_same() -> None:
+    line = f'{COMMAND} --config \'{{"environment": "demo"}}\' --test 2>&-'
+    ended = subprocess.run(["sh", "-c", line], capture_output=True, timeout=PATIENCE, check=False)
+    assert ended.returncode == 0
+    assert any(each["type"] == "RECORD" for each in parsed(ended.stdout))
 
 
 def test_a_bug_costs_its_stream_and_a_sentence_that_tells_where(small: Company) -> None:

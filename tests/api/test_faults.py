@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typing_extensions import override
 
 from tap_qonto.api.answers import Reply
 from tap_qonto.api.client import Client
@@ -301,6 +302,29 @@ class RefusingAtOnce:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class AnsweringAtOnce(RefusingAtOnce):
+    """All first answers come at the same moment, and are good."""
+
+    @override
+    def send(self, _method: str, path: str, _params: object) -> Reply:
+        self._barrier.wait(PATIENCE)
+        return Reply(200, {"Content-Type": "application/json"}, b"{}", 0.0)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_it_is_told_once_that_the_credentials_are_accepted(late: bool) -> None:
+    told: list[str] = []
+    transport: Any = AnsweringAtOnce(8)
+    client = Client(transport, concurrency=8)
+    if not late:
+        client.when_proven(lambda: told.append("accepted"))
+    list(ThreadPoolExecutor(8).map(client.get, [Query("labels", f"/{n}") for n in range(8)]))
+    if late:
+        client.when_proven(lambda: told.append("accepted"))
+    client.close()
+    assert told == ["accepted"]
 
 
 def test_many_threads_that_fail_at_once_log_one_line_per_retry(

@@ -97,7 +97,7 @@ def cost(seconds: Sequence[float], *, places: int = 8, ahead: int = 128) -> tupl
     return archive.requests, rounds.rounds
 
 
-MOST = {60: (1, 1), 250: (4, 3), 1_000: (14, 5), 2_500: (35, 7), 10_000: (123, 20)}
+MOST = {60: (1, 1), 250: (4, 3), 1_000: (16, 4), 2_500: (36, 7), 10_000: (121, 17)}
 """By the number of rows: the most requests and the most rounds."""
 
 
@@ -181,6 +181,24 @@ def test_two_readings_share_the_places_and_the_first_one_comes_first() -> None:
     alone = cost(evenly(2_500, Random(4)))[1]
     assert after_first <= alone + 2
     assert rounds.rounds < 2 * alone, "the second was read ahead"
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "most_requests", "most_rounds"),
+    [(2, 1_100, 26, 4), (2, 1_700, 39, 6), (3, 1_700, 57, 8), (4, 2_000, 89, 12)],
+)
+def test_places_that_the_last_list_would_leave_empty_read_ahead(
+    count: int, rows: int, most_requests: int, most_rounds: int
+) -> None:
+    lists, rounds = [Archive(evenly(rows, Random(seed))) for seed in range(count)], Rounds(8)
+    desk = Desk(rounds.pool(128))
+    readings = [
+        read_window(each, Bounds(None, WINDOW_END), key="updated_at", desk=desk) for each in lists
+    ]
+    for each, reading in zip(lists, readings, strict=True):
+        assert [row["updated_at"] for row in reading] == each.keys
+    assert sum(each.requests for each in lists) <= most_requests
+    assert rounds.rounds <= most_rounds
 
 
 # Statuses

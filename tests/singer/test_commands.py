@@ -27,11 +27,24 @@ from jsonschema import Draft202012Validator
 def fits(text, form):
     checker = Draft202012Validator.FORMAT_CHECKER
     return Draft202012Validator({"format": form}, format_checker=checker).is_valid(text)
+from jsonschema import Draft3Validator
+def colored(text):
+    checker = Draft3Validator.FORMAT_CHECKER
+    return Draft3Validator({"format": "color"}, format_checker=checker).is_valid(text)
+import requests
+from singer_sdk.about import get_supported_pythons
+from singer_sdk.batch import entry_points
+from singer_sdk.streams.rest import extract_jsonpath
+answer = requests.Response()
+answer._content = "d\u00e9j\u00e0 vu, No\u00ebl".encode() * 9
 print(json.dumps([
     loaded, collecting, lengths, str(_batch.UPath("/srv/x")), asyncio.run(later()),
     joblib.__name__, hasattr(joblib, "Memory"),
     [fits("PT5M", "duration"), fits("5 minutes", "duration")],
     [fits("https://a.b/c", "uri"), fits("no uri", "uri")],
+    [colored("red"), colored("reddish")],
+    list(extract_jsonpath("$.a[*]", {"a": [1, 2]})), answer.apparent_encoding,
+    len(entry_points(group="console_scripts")) > 0, list(get_supported_pythons(">=3.13")),
 ]))
 """
 
@@ -40,7 +53,9 @@ def test_a_command_loads_heavy_modules_only_when_something_of_them_is_called() -
     done = subprocess.run(
         [sys.executable, "-c", STARTED], check=True, capture_output=True, text=True
     )
+    assert not done.stderr, "a version is missed"
     loaded, collecting, *results = json.loads(done.stdout)
     assert loaded == []
     assert collecting
-    assert results == [[1, 2], "/srv/x", 7, "joblib", True, [True, False], [True, False]]
+    parallel, formats = [[1, 2], "/srv/x", 7, "joblib", True], [[True, False]] * 3
+    assert results == [*parallel, *formats, [1, 2], "utf-8", True, ["3.13", "3.14"]]

@@ -365,7 +365,7 @@ def test_a_stream_that_is_mapped_to_nothing_is_not_read(api: Api) -> None:
     assert not done.asked("/labels")
 
 
-@seam("setup_mapper")
+@seam("setup_mapper", "stream_maps")
 def test_a_deselected_stream_keeps_its_columns_for_a_test_run() -> None:
     catalog = catalog_of(["labels"])
     tap = TapQonto(config={"environment": "demo"}, catalog=catalog, parse_env_config=False)
