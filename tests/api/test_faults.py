@@ -317,7 +317,9 @@ class AnsweringAtOnce(RefusingAtOnce):
 def test_it_is_told_once_that_the_credentials_are_accepted(late: bool) -> None:
     told: list[str] = []
     transport: Any = AnsweringAtOnce(8)
-    client = Client(transport, concurrency=8)
+    together = threading.Barrier(8)
+    machine = Machine(stopwatch=lambda: float(together.wait(PATIENCE)))
+    client = Client(transport, concurrency=8, machine=machine)
     if not late:
         client.when_proven(lambda: told.append("accepted"))
     list(ThreadPoolExecutor(8).map(client.get, [Query("labels", f"/{n}") for n in range(8)]))

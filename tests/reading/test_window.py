@@ -127,6 +127,21 @@ def test_rows_that_are_not_counted_yet_are_read(share: float) -> None:
     assert [row["updated_at"] for row in rows] == archive.keys
 
 
+@pytest.mark.parametrize("position", [0, 98, 99, 100, 249])
+def test_rows_may_be_newer_than_the_present(position: int) -> None:
+    archive = Archive(evenly(250, Random(5)))
+    present = archive.keys[position]
+    desk = Desk(Rounds(8).pool(128))
+    rows = read_window(archive, Bounds(None, None), key="updated_at", desk=desk, present=present)
+    assert [row["updated_at"] for row in rows] == archive.keys
+
+
+def test_what_follows_a_dense_second_is_not_guessed_while_it_is_read() -> None:
+    requests, rounds = cost([*evenly(5_000, Random(1)), *[5e7] * 450])
+    assert requests <= 68
+    assert rounds <= 12
+
+
 @pytest.mark.slow
 def test_50_000_rows_take_about_600_requests() -> None:
     requests, rounds = cost(evenly(50_000, Random(1)))
