@@ -142,6 +142,12 @@ def test_what_follows_a_dense_second_is_not_guessed_while_it_is_read() -> None:
     assert rounds <= 12
 
 
+@pytest.mark.parametrize("places", [8, 32])
+def test_parts_of_a_few_seconds_hold_each_row_once(places: int) -> None:
+    random = Random(1)
+    cost([random.uniform(3, 12) for _ in range(700)], places=places)
+
+
 @pytest.mark.slow
 def test_50_000_rows_take_about_600_requests() -> None:
     requests, rounds = cost(evenly(50_000, Random(1)))
