@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_qonto.demo import DemoServer, Response
-from tests.kit.memory import peak_of
+from tests.kit.memory import measuring, peak_of_ended
 from tests.kit.papers import INVOICES, RECEIPTS, Papers, files_in, path_of, statuses
-from tests.kit.runner import catalog_of, config_for, start_process
+from tests.kit.runner import PATIENCE, catalog_of, config_for, start_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +86,7 @@ def test_two_gigabytes_pass_in_the_memory_of_a_small_document(
     papers: Papers, tmp_path: Path
 ) -> None:
     size = 2_000_000_000
-    folder = tmp_path / "documents"
+    folder, told = tmp_path / "documents", tmp_path / "told"
     papers.transaction(papers.document("a1", file_size=str(size)))
     papers.always("a1", sparse(size))
     peaks = []
@@ -98,17 +97,10 @@ def test_two_gigabytes_pass_in_the_memory_of_a_small_document(
                 "attachments_path": str(folder),
                 "attachments_max_bytes": largest,
             }
-            with start_process(config, catalog=catalog_of(RECEIPTS)) as tap:
-                assert tap.stdout
-                output = b""
-                # A document is stored before its row is written, and the process lives until then.
-                while b'"type":"RECORD","stream":"transaction_attachments"' not in output:
-                    block = os.read(tap.stdout.fileno(), 65_536)
-                    assert block, output
-                    output += block
-                peaks.append(peak_of(tap.pid))
-                output += tap.stdout.read()
-                assert tap.wait() == 0
+            with start_process(config, catalog=catalog_of(RECEIPTS), by=measuring(told)) as tap:
+                output, _ = tap.communicate(timeout=PATIENCE)
+            assert tap.returncode == 0
+            peaks.append(peak_of_ended(told))
             assert (b'"stored"' if largest == size else b'"too_large"') in output
     (whole,) = files_in(folder)
     assert whole.stat().st_size == size

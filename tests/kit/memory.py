@@ -6,7 +6,17 @@ which in a process of tests may be more than anything that is measured.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Final
+
+LAUNCHER: Final = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as told:
+    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=told)
+sys.exit(code)
+"""
 
 
 def peak_of(process: int | str = "self") -> int:
@@ -17,3 +27,20 @@ def peak_of(process: int | str = "self") -> int:
     """
     status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1_024
+
+
+def measuring(told: Path) -> list[str]:
+    """Return a command that runs another one and tells its `peak_of_ended`.
+
+    The other one is forked by a process that holds hardly anything, and is measured to its very
+    end: one that has ended on its own cannot be asked any more.
+
+    Args:
+        told: The file to tell it in.
+    """
+    return [sys.executable, "-I", "-S", "-c", LAUNCHER, str(told)]
+
+
+def peak_of_ended(told: Path) -> int:
+    """Return the most memory in bytes that a process run by `measuring` has had."""
+    return int(told.read_text(encoding="ascii")) * 1_024

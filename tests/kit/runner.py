@@ -316,6 +316,7 @@ def start_process(
     catalog: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
     options: Iterable[str] = (),
+    by: Iterable[str] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the real command; its log goes to `process.stderr`, a file.
 
@@ -325,9 +326,10 @@ def start_process(
         catalog: A catalog; by default the command discovers one.
         env: Further environment variables. Those of this process are not handed down.
         options: Further options of the command.
+        by: A command that runs it.
     """
     with TemporaryDirectory() as folder, ExitStack() as stack:
-        arguments = [str(COMMAND)]
+        arguments = [*by, str(COMMAND)]
         for name, value in (("config", config), ("state", state), ("catalog", catalog)):
             if value is not None:
                 path = Path(folder, f"{name}.json")
