@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.report.books import HOSTILE
+from tests.transform.pictures import caption, captioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ ONE_MORNING = r"""() => {
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
         const text = texts.currentNode;
-        text.data = text.data.replace(/\d+ \w+ \d{4}, \d\d:\d\d UTC/g, "1 Nov 2026, 06:30 UTC");
+        text.data = text.data.replace(/\d+\s\w+\s\d{4},\s\d\d:\d\d\sUTC/g, "1 Nov 2026, 06:30 UTC");
     }
 }"""
 """Makes one time of load and checks, so that a picture changes only with what it shows."""
@@ -340,16 +341,19 @@ def test_the_first_screen_is_that_of_qonto__kpis(
     assert [value for value in row if f"{value:,.2f}" not in tiles] == []
 
 
-def test_the_picture_for_readme(chromium: Browser, html: Path) -> None:
+def test_readmes_picture_shows_what_the_report_says(
+    chromium: Browser, html: Path, tmp_path: Path
+) -> None:
     page = visit(chromium, html, width=1180).page
     page.set_viewport_size({"width": 1180, "height": 1120})
     page.evaluate(ONE_MORNING)
+    said = " ".join(word for part in ("header", "nav") for word in page.inner_text(part).split())
 
-    PICTURE.parent.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURE)
+    drawn = tmp_path / "report.png"
+    drawn.write_bytes(captioned(page.screenshot(), said))
 
-    assert PICTURE.read_bytes().startswith(b"\x89PNG")
     assert 20_000 < PICTURE.stat().st_size < 400_000
+    assert caption(PICTURE.read_bytes()) == said, f"README's is another one: cp {drawn} {PICTURE}"
 
 
 def test_a_report_on_postgresql_says_the_same(
