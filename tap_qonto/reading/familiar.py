@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_qonto.api.errors import InputError
+from tap_qonto.api.instants import uniform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tap_qonto.api.pages import Row
 
 TOLD = "told"
 """Key of the marks, in a document stream's part of the state."""
@@ -36,6 +39,17 @@ def mark_of(*facts: Any) -> bytes:
         facts: JSON values.
     """
     return blake2b(msgspec.json.encode(facts), digest_size=_SIZE).digest()
+
+
+def changed_at(row: Row) -> str:
+    """Return when a row changed last, uniform; empty if it does not say."""
+    found = ""
+    for name in ("updated_at", "created_at"):
+        try:
+            found = max(found, uniform(row.get(name) or ""))
+        except (TypeError, ValueError):
+            continue
+    return found
 
 
 class Familiar:

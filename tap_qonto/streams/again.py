@@ -11,9 +11,12 @@ from tap_qonto.singer.states import part_of
 from tap_qonto.singer.stream import SingerStream
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from singer_sdk.helpers import types
 
     from tap_qonto.api.pages import Row
+    from tap_qonto.reading.debts import Partition
     from tap_qonto.singer.tap import SingerTap
 
 
@@ -30,21 +33,30 @@ class ReadAgain(SingerStream):
     def __init__(self, tap: SingerTap, schema: dict[str, Any]) -> None:
         super().__init__(tap, schema)
         self._walk: dict[str, Any] | None = None
+        self._among: Collection[Partition] = ()
+        self.passed_over: set[Partition] = set()
+        """Partitions of which nothing came because Qonto does not know them (any more)."""
 
     @property
     def is_walker(self) -> bool:
         """Whether rows are read once more for their documents, and written by nobody."""
         return self._walk is not None
 
-    def walk_by(self, walk: dict[str, Any]) -> None:
+    def walk_by(self, walk: dict[str, Any], among: Collection[Partition]) -> None:
         """Become a walker.
 
         Args:
             walk: Keeps how far it has come, as a stream's state does.
+            among: The partitions to read.
         """
         self._walk = walk
+        self._among = among
 
-    def bookmarks(self) -> dict[frozenset[tuple[str, Any]], str]:
+    def is_wanted_again(self, context: types.Context) -> bool:
+        """Return whether a partition is to be read; a walker leaves some out."""
+        return self._walk is None or frozenset(context.items()) in self._among
+
+    def bookmarks(self) -> dict[Partition, str]:
         """Return the bookmarks, uniform, that earlier runs have left, by partition."""
         state = self.stored_state(None)
         parts = [state, *state.get("partitions", ())]
@@ -54,7 +66,7 @@ class ReadAgain(SingerStream):
             if part.get("replication_key_value")
         }
 
-    def partition_of(self, row: Row) -> frozenset[tuple[str, Any]]:
+    def partition_of(self, row: Row) -> Partition:
         """Return the partition that a row belongs to, as `bookmarks` names it."""
         return frozenset((name, row.get(name)) for name in self.partition_keys)
 

@@ -33,12 +33,13 @@ from tap_qonto.reading.state import INTERRUPTED, OWNER, Bookmark
 from tap_qonto.streams.early import ReadEarly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from singer_sdk.helpers import types
 
     from tap_qonto.api.pages import Page, Row
     from tap_qonto.documents.document import Document
+    from tap_qonto.reading.debts import Partition
     from tap_qonto.reading.run import Run
     from tap_qonto.singer.tap import SingerTap
 
@@ -266,15 +267,18 @@ class QontoStream(ReadEarly):
         bookmark.move(self.run.end if count and not last else last)
         bookmark.finish()
 
-    def walker(self, walk: dict[str, Any], documents: Companion) -> QontoStream:
+    def walker(
+        self, walk: dict[str, Any], documents: Companion, among: Collection[Partition]
+    ) -> QontoStream:
         """Return this stream once more, to read what it has read before for the documents only.
 
         Args:
             walk: Keeps how far it has come, as a stream's state does.
             documents: The stream of the documents.
+            among: The partitions to read.
         """
         walker = type(self)(self._tap_of_run, self.run)
-        walker.walk_by(walk)
+        walker.walk_by(walk, among)
         walker.read_for(documents)
         return walker
 

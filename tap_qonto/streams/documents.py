@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from tap_qonto.api.errors import DebtError, UnauthorizedError
-from tap_qonto.api.instants import from_datetime, uniform
+from tap_qonto.api.errors import DebtError, FaultError, ListError, QontoError, UnauthorizedError
+from tap_qonto.api.instants import from_datetime
 from tap_qonto.documents.copies import size_of
 from tap_qonto.documents.document import Document
-from tap_qonto.reading.debts import CATCHING_UP, HAVE, Debts, Wants, wants_of
-from tap_qonto.reading.familiar import Familiar, mark_of
+from tap_qonto.reading.debts import CATCHING_UP, HAVE, LESS, Backlog, Debts, Wants
+from tap_qonto.reading.familiar import Familiar, changed_at, mark_of
 from tap_qonto.streams.base import QontoStream
 from tap_qonto.streams.outcomes import Outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers import types
 
@@ -84,9 +84,8 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         self._ahead: deque[_Waiting] = deque()
         self._state: dict[str, Any] = {}
         self._debts = Debts({}, self.name, self.primary_keys)
-        self._had: Wants | None = None
+        self._backlog = Backlog({}, Wants(), {})
         self._familiar: Familiar | None = None
-        self._read_until: dict[frozenset[tuple[str, Any]], str] = {}
 
     def documents_of(self, row: Row) -> Iterator[Document]:
         """Yield the documents that a row of the parent, as Qonto sent it, points at."""
@@ -108,7 +107,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             id_,
             now=self.run.machine.stopwatch(),
             told=told,
-            changed=_changed(row),
+            changed=changed_at(row),
             invoice=self.invoices and self.config["extract_facturx"],
             sealed=self.sealable and self.config["probative_attachments"],
             mark=mark_of(row, id_, self._columns) if told is None and self._remembers else None,
@@ -140,6 +139,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             self.config["attachments_max_bytes"],
             self.sealable and self.config["probative_attachments"],
             self.invoices and self.config["extract_facturx"],
+            self.run.start_date or "",
         )
 
     # What the parent calls before and after its rows
@@ -159,18 +159,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             return
         self._state = self.get_context_state(None)
         self._debts = Debts(self._state, self.name, self.primary_keys)
-        self._read_until = parent.bookmarks()
-        wants, self._had = self.wants, wants_of(self._state) if HAVE in self._state else None
-        if not self._read_until:
-            self._state[HAVE] = wants._asdict()
-            self._state.pop(CATCHING_UP, None)
-            return
-        if self._had:
-            self._state[HAVE] = self._had.and_no_more_than(wants)._asdict()
-        if self._had and not wants.asks_more_than(self._had):
-            self._state.pop(CATCHING_UP, None)
-        elif self._state.get(CATCHING_UP, {}).get("to") != wants._asdict():
-            self._state[CATCHING_UP] = {"to": wants._asdict()}
+        self._backlog = Backlog(self._state, self.wants, parent.bookmarks())
 
     def settle(self, parent: QontoStream) -> None:
         """Have what the documents of earlier runs' rows lack.
@@ -183,7 +172,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         if self.is_test:
             return
         self.announce()  # also where no row of the parent has come
-        if CATCHING_UP in self._state:
+        if self._backlog.lacking:
             self._catch_up(parent)
         self._try_again()
         if self._familiar:
@@ -199,24 +188,47 @@ class DocumentStream(QontoStream, scope="attachment.read"):
 
     def forget(self) -> None:
         """Note that rows are read without their documents."""
-        for name in (HAVE, CATCHING_UP):
+        for name in (HAVE, LESS, CATCHING_UP):
             self.stored_state(None).pop(name, None)
 
     def _catch_up(self, parent: QontoStream) -> None:
-        """Read the rows of earlier runs once more, for their documents only."""
-        self.logger.info(
-            "%s: %s; the documents of rows that earlier runs have read follow",
-            self.name, _more(self.wants, self._had),
-        )  # fmt: skip
-        walker = parent.walker(self._state[CATCHING_UP], self)
-        for context in walker.partitions or [{}]:
-            for row in walker.rows(context or None):
-                for child_context in self.contexts(row):
-                    self.write_all(child_context, walker)
-                if self.run.archive.forbids(self.name):
-                    return  # the next run goes on from here, if it may
-        self._state[HAVE] = self.wants._asdict()
-        del self._state[CATCHING_UP]
+        """Read the rows of earlier runs once more, for their documents only.
+
+        Raises:
+            SentenceError: If some cannot be read; those of other partitions have been.
+        """
+        walker = parent.walker(self._state[CATCHING_UP], self, set(self._backlog.lacking))
+        contexts: Sequence[types.Context] = [{}] if walker.partitions is None else walker.partitions
+        told, errors = "", list[QontoError | ListError]()
+        for context in contexts:
+            partition = frozenset(context.items())
+            why = self.wants.more_than(self._backlog.lacking[partition])
+            if why != told:
+                self.logger.info(
+                    "%s: %s; the documents of rows that earlier runs have read follow",
+                    self.name, why,
+                )  # fmt: skip
+            told = why
+            try:
+                self._read_again(walker, context)
+            except (QontoError, ListError) as error:
+                errors.append(error)
+                if error.ends_run or (isinstance(error, FaultError) and len(errors) > 1):
+                    raise
+                continue
+            if self.run.archive.forbids(self.name):
+                return  # the next run goes on from here, if it may
+            if partition not in walker.passed_over:
+                self._backlog.caught_up(partition)
+        if errors:
+            raise errors[0]
+
+    def _read_again(self, walker: QontoStream, context: types.Context) -> None:
+        for row in walker.rows(context or None):
+            for child_context in self.contexts(row):
+                self.write_all(child_context, walker)
+            if self.run.archive.forbids(self.name):
+                return
 
     def _try_again(self) -> None:
         """Try to have the documents that an earlier run could not have."""
@@ -290,11 +302,11 @@ class DocumentStream(QontoStream, scope="attachment.read"):
         self, row: Row, documents: tuple[Document, ...], parent: QontoStream
     ) -> tuple[Document, ...]:
         """Return the documents of an earlier run's row that lack what the settings ask for now."""
-        at = row.get(parent.replication_key or "") or ""
-        if at > self._read_until.get(parent.partition_of(row), ""):
+        partition = parent.partition_of(row)
+        if not self._backlog.lacks(partition, row.get(parent.replication_key or "") or ""):
             return ()
-        had, wants = self._had, self.wants
-        if had is None or had.largest < 0 or wants._replace(largest=-1).asks_more_than(had):
+        had = self._backlog.lacking[partition]
+        if had is None or had.largest < 0 or self.wants._replace(largest=-1).asks_more_than(had):
             return documents
         sizes = [size_of(document.told or {}) for document in documents]
         return tuple(
@@ -365,36 +377,9 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             if not self.run.archive.forbids(self.name):
                 raise
             # No list of names is needed where all are lacking: a run that may read them has them.
-            for name in (HAVE, CATCHING_UP):
+            for name in (HAVE, LESS, CATCHING_UP):
                 self._state.pop(name, None)
 
     @override
     def log_sync_costs(self) -> None:
         self._outcomes.log()
-
-
-def _changed(row: Row) -> str:
-    """Return when a row changed last, uniform; empty if it does not say."""
-    found = ""
-    for name in ("updated_at", "created_at"):
-        try:
-            found = max(found, uniform(row.get(name) or ""))
-        except (TypeError, ValueError):
-            continue
-    return found
-
-
-def _more(wants: Wants, had: Wants | None) -> str:
-    """Say what the settings ask for that they did not before."""
-    if had is None:
-        return "its rows were read without their documents, or by an earlier version"
-    if had.largest < 0:
-        return "attachments_path was set since"
-    reasons = []
-    if wants.largest > had.largest:
-        reasons.append("attachments_max_bytes was raised")
-    if wants.sealed > had.sealed:
-        reasons.append("probative_attachments was switched on")
-    if wants.invoices > had.invoices:
-        reasons.append("extract_facturx was switched on")
-    return " and ".join(reasons)

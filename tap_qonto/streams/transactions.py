@@ -62,7 +62,8 @@ class Transactions(Windowed, params=INCLUDES):
     @cached_property
     def _accounts(self) -> list[str]:
         """The accounts to read, those included that only the state still knows."""
-        return self.run.bank_account_ids(self, self._marked)
+        accounts = self.run.bank_account_ids(self, self._marked)
+        return [one for one in accounts if self.is_wanted_again({"bank_account_id": one})]
 
     @cached_property
     def _marked(self) -> set[str]:
@@ -105,6 +106,7 @@ class Transactions(Windowed, params=INCLUDES):
                 "be read: %s. What was read of it before stays as it is",
                 self.name, account, error,
             )  # fmt: skip
+            self.passed_over.add(frozenset({"bank_account_id": account}.items()))
 
     def _begun(self, context: types.Context) -> list[WindowReading]:
         """Return the readings of an account, one per group of statuses, begun."""
