@@ -21,6 +21,9 @@ from tap_qonto.api.network import is_safe_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+TRANSACTION_STATUSES = ("pending", "declined", "completed", "reversed")
+"""All statuses of transactions that Qonto's documentation names."""
+
 DOCUMENT_LIMITS = {
     "attachments_max_bytes": 50_000_000,
     "pdf_timeout_seconds": 20,
@@ -193,7 +196,7 @@ _READING = (
     th.Property(
         "transaction_statuses",
         th.ArrayType(th.StringType),
-        default=["pending", "declined", "completed", "reversed"],
+        default=[*TRANSACTION_STATUSES],
         title="Transaction statuses",
         description="Read the transactions that have one of these statuses, as far as Qonto knows "
         "them.",
@@ -429,14 +432,11 @@ def _list_problems(config: Mapping[str, Any]) -> Iterator[str]:
     statuses = config.get("transaction_statuses")
     if statuses == []:
         yield "Set transaction_statuses to at least one status, or leave it out"
-    if isinstance(statuses, list) and {one for one in statuses if isinstance(one, str)} - _STATUSES:
-        yield f"Set transaction_statuses to some of {', '.join(sorted(_STATUSES))}"
+    named = statuses if isinstance(statuses, list) else []
+    if any(isinstance(one, str) and one not in TRANSACTION_STATUSES for one in named):
+        yield f"Set transaction_statuses to some of {', '.join(sorted(TRANSACTION_STATUSES))}"
     if config.get("bank_account_ids") == []:
         yield "Set bank_account_ids to at least one ID, or leave it out to read all accounts"
-
-
-_STATUSES = frozenset({"pending", "declined", "completed", "reversed"})
-"""What Qonto's documentation names."""
 
 
 def _is_header(text: str) -> bool:

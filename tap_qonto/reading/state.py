@@ -13,7 +13,7 @@ from tap_qonto.reading.debts import CATCHING_UP, check_debts
 from tap_qonto.reading.familiar import check_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from singer_sdk import Stream
 
@@ -138,6 +138,13 @@ def _check_bookmark(stream: Stream, bookmark: Any, latest: str) -> None:
         for name in ("replication_key_value", INTERRUPTED):
             if name in part:
                 _check_instant(stream.name, part[name], latest)
+        statuses = part.get(STATUSES, [])
+        if not isinstance(statuses, list) or not all(isinstance(one, str) for one in statuses):
+            msg = (
+                f"The state of {stream.name} is damaged: the statuses that it was read with are no "
+                "list of names. Pass the last good state, or none"
+            )
+            raise InputError(msg)
 
 
 def _check_documents(
@@ -159,6 +166,10 @@ INTERRUPTED = "reading_until"
 """Key of a bookmark whose run has not come to its end: the last instant which that run reads."""
 
 
+STATUSES = "statuses"
+"""Key of a bookmark of transactions: the statuses of those that were read, if not all there are."""
+
+
 class Bookmark:
     """How far a partition has been read: its part of the Singer state.
 
@@ -175,6 +186,8 @@ class Bookmark:
         self._state = state
         self._before = dict(state)
         self._limit = limit
+        self._asked: set[str] = set()
+        self._all: set[str] = set()
 
     def hold(self, at: str) -> None:
         """Never move past this instant, so that the next run reads from it."""
@@ -188,9 +201,28 @@ class Bookmark:
             self._state["replication_key_value"] = min(at, self._limit)
             self._state[INTERRUPTED] = self._limit
 
+    def restrict(self, asked: Collection[str], all_there_are: Collection[str]) -> None:
+        """Note that only some rows are read.
+
+        Until the end, the bookmark stands for those alone that earlier runs have read as well.
+
+        Args:
+            asked: The statuses of these rows.
+            all_there_are: Those of all rows.
+        """
+        self._asked, self._all = set(asked), set(all_there_are)
+        self._stand_for(self._asked.intersection(self._state.get(STATUSES, self._all)))
+
+    def _stand_for(self, statuses: set[str]) -> None:
+        if statuses == self._all:
+            self._state.pop(STATUSES, None)
+        else:
+            self._state[STATUSES] = sorted(statuses)
+
     def finish(self) -> None:
         """Note that the partition has been read to its end."""
         self._state.pop(INTERRUPTED, None)
+        self._stand_for(self._asked)
 
     def undo(self) -> None:
         """Go back to where the partition was before the run."""

@@ -14,7 +14,17 @@ from tap_qonto.api.pages import paged
 from tap_qonto.reading.accounts import ACCOUNTS, embedded
 from tap_qonto.reading.block import Bounds
 from tap_qonto.reading.order import merge
-from tap_qonto.reading.statuses import DOCUMENTED, FEW, TRIED, Counting, compared, grouped, known
+from tap_qonto.reading.state import STATUSES
+from tap_qonto.reading.statuses import (
+    DOCUMENTED,
+    FEW,
+    TRIED,
+    Counting,
+    compared,
+    grouped,
+    known,
+)
+from tap_qonto.settings import TRANSACTION_STATUSES
 from tap_qonto.streams.kinds import MISUNDERSTOOD, Listed, Windowed
 
 if TYPE_CHECKING:
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers import types
 
     from tap_qonto.api.pages import Query, Row
+    from tap_qonto.reading.state import Bookmark
     from tap_qonto.reading.statuses import Statuses
     from tap_qonto.reading.window import WindowReading
 
@@ -50,6 +61,7 @@ class Transactions(Windowed, params=INCLUDES):
         super().__init__(*parts)
         self._readings: dict[str, list[WindowReading]] = {}
         # Two of them: whoever finds the groups counts, and others begin to count meanwhile.
+        self._has_told = False
         self._lock = threading.Lock()
         self._counting_lock = threading.Lock()
         self._counted: dict[tuple[str, Statuses], Future[int | None]] = {}
@@ -71,6 +83,31 @@ class Transactions(Windowed, params=INCLUDES):
         partitions = self.tap_state.get("bookmarks", {}).get(self.name, {}).get("partitions", ())
         found = (part["context"].get("bank_account_id") for part in partitions)
         return {account for account in found if isinstance(account, str)}
+
+    @override
+    def start(self, context: types.Context | None) -> str | None:
+        return self.run.start_date if self._left_out(context) else super().start(context)
+
+    def _left_out(self, context: types.Context | None) -> set[str]:
+        """Return the statuses asked for that earlier runs left out, before the bookmark."""
+        if not self.is_incremental:
+            return set()
+        had = self.stored_state(context).get(STATUSES, TRANSACTION_STATUSES)
+        return set(self.config["transaction_statuses"]).difference(had)
+
+    @override
+    def bookmark(self, context: types.Context | None) -> Bookmark:
+        if (names := self._left_out(context)) and not (self._has_told or self.is_walker):
+            self._has_told = True
+            self.logger.info(
+                "%s: earlier runs left out those that are %s (transaction_statuses), so all are "
+                "read again",
+                self.name, " or ".join(sorted(names)),
+            )  # fmt: skip
+        bookmark = super().bookmark(context)
+        if self.is_incremental:
+            bookmark.restrict(self.config["transaction_statuses"], TRANSACTION_STATUSES)
+        return bookmark
 
     @override
     def rows(self, context: types.Context | None) -> Iterator[Row]:

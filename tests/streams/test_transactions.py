@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_qonto.demo import Api, Company
+from tap_qonto.demo import Api, Company, Response
 from tests.kit.answers import alter, alter_rows
 from tests.kit.cases import some
 from tests.kit.runner import run
 from tests.streams.reading import rows
+
+if TYPE_CHECKING:
+    from tap_qonto.demo import Request
 
 # No test here is about waiting before another attempt.
 pytestmark = pytest.mark.usefixtures("slept")
@@ -39,6 +42,65 @@ def test_only_the_configured_statuses_are_read(world: Company, statuses: list[st
     done = run({"transaction_statuses": statuses}, api=Api(world), select=["transactions"])
     wanted = [row for row in world.rows("transactions") if row["status"] in statuses]
     assert {row["id"] for row in rows(done, "transactions")} == {row["id"] for row in wanted}
+
+
+def test_statuses_that_were_left_out_come_when_they_are_asked_for(world: Company) -> None:
+    def read(state: Any, *statuses: str) -> Any:
+        config = {"transaction_statuses": list(statuses)} if statuses else {}
+        return run(
+            {"lookback_seconds": 0, **config}, state=state, api=Api(world), select=["transactions"]
+        )
+
+    def ids(*statuses: str) -> set[str]:
+        return {row["id"] for row in world.rows("transactions") if row["status"] in statuses}
+
+    some = read(None, "completed")
+    wider = read(some.state, "completed", "declined")
+    assert {row["id"] for row in rows(wider, "transactions")} == ids("completed", "declined")
+    assert "left out those that are declined (transaction_statuses)" in wider.log
+    assert wider.log.count("are read again") == 1
+    narrow = read(wider.state, "declined")
+    assert len(rows(narrow, "transactions")) <= 6, "the last row of an account"
+    everything = read(narrow.state)
+    assert {row["id"] for row in rows(everything, "transactions")} == {
+        row["id"] for row in world.rows("transactions")
+    }
+    assert "statuses" not in str(everything.state)
+    nothing_new = read(everything.state)
+    assert len(rows(nothing_new, "transactions")) <= 6
+    assert "are read again" not in nothing_new.log
+
+
+def test_a_run_that_breaks_while_it_reads_what_was_left_out_begins_anew(company: Company) -> None:
+    only = {"transaction_statuses": ["completed"]}
+    some = run(only, api=Api(company), select=["transactions"])
+    api = Api(company)
+    account = company.accounts[0].id
+
+    def refuse(request: Request) -> Response | None:
+        asked = {("bank_account_id", account), ("status[]", "pending")}
+        return Response(400, {}, b"{}") if asked <= set(request.query) else None
+
+    api.before.append(refuse)
+    broken = run(state=some.state, api=api, select=["transactions"])
+    assert broken.exit_code == 1
+    done = run(state=broken.state, api=Api(company), select=["transactions"])
+    found = {row["id"] for row in rows(done, "transactions")}
+    wanted = {
+        row["id"] for row in company.rows("transactions") if row["bank_account_id"] == account
+    }
+    assert wanted
+    assert wanted <= found
+
+
+@pytest.mark.parametrize("statuses", ["completed", [1], {}], ids=str)
+def test_a_state_with_statuses_that_are_none_is_refused(company: Company, statuses: Any) -> None:
+    state = run(api=Api(company), select=["transactions"]).state
+    state["bookmarks"]["transactions"]["partitions"][0]["statuses"] = statuses
+    done = run(state=state, api=Api(company), select=["transactions"])
+    assert done.exit_code == 1
+    assert "The state of transactions is damaged" in done.log
+    assert not done.requests
 
 
 def test_related_objects_are_included_without_their_links(world: Company) -> None:
