@@ -19,7 +19,7 @@ from tap_qonto.api.errors import DebtError, InputError
 from tap_qonto.api.instants import uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tap_qonto.api.pages import Row
 
@@ -99,10 +99,15 @@ class Backlog:
         state: The document stream's state, which is changed in place.
         wants: What this run's settings ask of its documents.
         reached: How far earlier runs have read each partition of the parent, uniform.
+        anew: Those that this run reads anew because rows were left out, from the start date on.
     """
 
     def __init__(
-        self, state: dict[str, Any], wants: Wants, reached: Mapping[Partition, str]
+        self,
+        state: dict[str, Any],
+        wants: Wants,
+        reached: Mapping[Partition, str],
+        anew: Collection[Partition] = (),
     ) -> None:
         self._state = state
         self._wants = wants
@@ -113,6 +118,9 @@ class Backlog:
             for part in state.get(LESS, ())
         }
         had = {partition: less.get(partition, common) for partition in reached}
+        for partition in anew:
+            if its := had[partition]:
+                had[partition] = its._replace(since=max(its.since, wants.since))
         self.lacking = {
             partition: its
             for partition, its in had.items()

@@ -159,7 +159,9 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             return
         self._state = self.get_context_state(None)
         self._debts = Debts(self._state, self.name, self.primary_keys)
-        self._backlog = Backlog(self._state, self.wants, parent.bookmarks())
+        reached = parent.bookmarks()
+        anew = [partition for partition in reached if parent.begins_anew(dict(partition))]
+        self._backlog = Backlog(self._state, self.wants, reached, anew)
 
     def settle(self, parent: QontoStream) -> None:
         """Have what the documents of earlier runs' rows lack.

@@ -72,10 +72,14 @@ class Transactions(Windowed, params=INCLUDES):
         return [{"bank_account_id": account} for account in self._accounts]
 
     @cached_property
+    def _readable(self) -> list[str]:
+        """The accounts that the settings choose, those included that only the state still knows."""
+        return self.run.bank_account_ids(self, self._marked)
+
+    @cached_property
     def _accounts(self) -> list[str]:
-        """The accounts to read, those included that only the state still knows."""
-        accounts = self.run.bank_account_ids(self, self._marked)
-        return [one for one in accounts if self.is_wanted_again({"bank_account_id": one})]
+        """Those of them to read now."""
+        return [one for one in self._readable if self.is_wanted_again({"bank_account_id": one})]
 
     @cached_property
     def _marked(self) -> set[str]:
@@ -87,6 +91,10 @@ class Transactions(Windowed, params=INCLUDES):
     @override
     def start(self, context: types.Context | None) -> str | None:
         return self.run.start_date if self._left_out(context) else super().start(context)
+
+    @override
+    def begins_anew(self, context: types.Context) -> bool:
+        return bool(self._left_out(context))
 
     def _left_out(self, context: types.Context | None) -> set[str]:
         """Return the statuses asked for that earlier runs left out, before the bookmark."""
@@ -216,7 +224,7 @@ class Transactions(Windowed, params=INCLUDES):
 
     @cached_property
     def _found_groups(self) -> Sequence[Statuses]:
-        accounts = self._accounts
+        accounts = self._readable
         if not accounts:
             return ()
         # Accounts with a bookmark have had transactions.

@@ -164,6 +164,20 @@ def test_documents_of_statuses_that_are_left_out_meanwhile_follow(
     assert len(files_in(tmp_path)) == 4
 
 
+def test_statuses_and_a_start_date_may_be_taken_away_one_after_the_other(
+    papers: Papers, tmp_path: Path
+) -> None:
+    papers.receipts(3)
+    last = papers.now.isoformat()
+    path = {"attachments_path": str(tmp_path)}
+    listed = papers.run()
+    pending = papers.run(state=listed.state, **path, transaction_statuses=["pending"])
+    late = papers.run(state=pending.state, **path, start_date=last)
+    assert stored(late) == {"a2"}
+    done = papers.run(state=late.state, **path)
+    assert {"a0", "a1"} <= stored(done)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
