@@ -68,6 +68,7 @@ class World:
             target,
             env=self._env | env,
         )
+        assert "METRIC" not in log, "what an SDK tells of every stream"
         return rows_read(log)
 
     def change(self) -> None:
