@@ -2,8 +2,8 @@
 
 The release workflow runs in the repository, and GitHub names it in `GITHUB_SERVER_URL` and
 `GITHUB_REPOSITORY`. From these come the addresses beside those in `[project.urls]`, and absolute
-links in README as the package page shows it. Built elsewhere, README's links to files become text:
-a package page has no files beside it.
+links in README as the package page shows it. Built elsewhere, README's links to files become text
+and its pictures are left out: a package page has no files beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(!?)\[([^\]]+)\]\(([^)\s]+)\)")
 
 
 class CustomMetadataHook(MetadataHookInterface):
@@ -29,10 +29,11 @@ class CustomMetadataHook(MetadataHookInterface):
         """
         named = [os.environ.get(name) for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY")]
         address = "/".join(filter(None, named)) if all(named) else None
-        files = f"{address}/blob/v{metadata['version']}" if address else None
+        tag = f"v{metadata['version']}"
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
-        metadata["readme"] = {"content-type": "text/markdown", "text": absolute(text, files)}
+        metadata["readme"] = {"content-type": "text/markdown", "text": absolute(text, address, tag)}
         if address:
+            files = f"{address}/blob/{tag}"
             metadata["urls"] |= {
                 "Repository": address,
                 "Documentation": f"{files}/README.md",
@@ -41,18 +42,23 @@ class CustomMetadataHook(MetadataHookInterface):
             }
 
 
-def absolute(text: str, files: str | None) -> str:
+def absolute(text: str, address: str | None, tag: str) -> str:
     """Return Markdown without links to files beside it.
 
     Args:
         text: The Markdown.
-        files: Address under which these files can be read; None makes the links text.
+        address: The repository's; None makes the links text and leaves pictures out.
+        tag: The state of the repository to link to, such as `v1.0.0`.
     """
 
     def replaced(link: re.Match[str]) -> str:
-        words, target = link.groups()
+        picture, words, target = link.groups()
         if "://" in target or target.startswith("#"):
             return link[0]
-        return f"[{words}]({files}/{target})" if files else words
+        if not address:
+            return "" if picture else words
+        # What is at /blob/ is a page about the file.
+        view = "raw" if picture else "blob"
+        return f"{picture}[{words}]({address}/{view}/{tag}/{target})"
 
     return _LINK.sub(replaced, text)

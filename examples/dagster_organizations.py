@@ -1,9 +1,11 @@
 """Dagster: one partition per organization, loaded every hour.
 
-In the folder of `meltano.yml`; a run then finds `meltano`, and Dagster `organizations.py`:
+In the folder of `meltano.yml`; a run then finds `meltano`, and Dagster `organizations.py` and a
+folder in which to keep what it knows of runs and limits:
 
     uv run meltano install
     export PATH="$PWD/.venv/bin:$PATH"
+    export DAGSTER_HOME="$HOME/dagster" && mkdir -p "$DAGSTER_HOME"
     cd examples
     uvx --with dagster-webserver dagster dev -f dagster_organizations.py
 

@@ -54,19 +54,22 @@ def emitted(stream: str, keys: tuple[str, ...]) -> dict[str, Any]:
         # Before the last one, which takes what has no column.
         last = columns.popitem()
         columns |= {ORGANIZATION: _ORGANIZATION, last[0]: last[1]}
-    for name, column in columns.items():
-        if "integer" in column.get("type", ()):
-            columns[name] = column | _RANGE
     return schema | {"type": "object"}
 
 
 def _open(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without withheld properties, in which null is allowed everywhere."""
+    """Return a schema without withheld properties.
+
+    Null is allowed everywhere, and integers have their range at every depth: flattening makes
+    columns of what is nested.
+    """
     copy = dict(schema)
     kinds = copy.get("type", [])
     names = [kinds] if isinstance(kinds, str) else list(kinds)
     if names:
         copy["type"] = names if "null" in names else [*names, "null"]
+    if "integer" in names:
+        copy |= _RANGE
     if "properties" in copy:
         copy["properties"] = {
             name: _open(inner) for name, inner in copy["properties"].items() if inner is not False

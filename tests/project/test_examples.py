@@ -89,10 +89,16 @@ def shell(clone: Project, lines: list[str], env: dict[str, str]) -> str:
     return finished.stdout
 
 
-def pinned(lines: list[str]) -> list[str]:
-    """Return commands that take the versions with which the examples were tried."""
+def pinned(lines: list[str], home: Path) -> list[str]:
+    """Return commands that take the versions with which the examples were tried.
+
+    Args:
+        lines: The commands, which may write to the reader's home folder.
+        home: A folder that takes its place; the home folder itself has what uv downloaded.
+    """
     return [
-        line.replace("uvx --with dagster-webserver dagster", f"uvx --with {WEBSERVER} {DAGSTER}")
+        line.replace("$HOME", str(home))
+        .replace("uvx --with dagster-webserver dagster", f"uvx --with {WEBSERVER} {DAGSTER}")
         .replace("uvx dagster ", f"uvx {DAGSTER} ")
         .replace("--from apache-airflow ", f"--from {AIRFLOW} ")
         for line in lines
@@ -111,15 +117,14 @@ def transactions(clone: Project, organization: str) -> set[str]:
 def test_dagster_loads_each_organization_and_airflow_goes_on_from_the_shared_state(
     clone: Project, bucket: dict[str, str], tmp_path: Path
 ) -> None:
-    *prepare, _serve, materialize, limit = pinned(commands("dagster"))
-    dagster = bucket | {"DAGSTER_HOME": str(tmp_path)}
+    *prepare, _serve, materialize, limit = pinned(commands("dagster"), tmp_path)
     assert "--partition alpha" in materialize
     for organization in ORGANIZATIONS:
-        log = shell(clone, [*prepare, materialize.replace("alpha", organization)], dagster)
+        log = shell(clone, [*prepare, materialize.replace("alpha", organization)], bucket)
         assert "RUN_SUCCESS" in log
         company = Company(organization)
         assert rows_read(log)["transactions"] == company.total("transactions")
-    shell(clone, [*prepare, limit], dagster)
+    shell(clone, [*prepare, limit], bucket)
     loaded = [transactions(clone, organization) for organization in ORGANIZATIONS]
     assert len(set.union(*loaded)) == sum(map(len, loaded)) == 3 * company.total("transactions")
 
@@ -127,7 +132,7 @@ def test_dagster_loads_each_organization_and_airflow_goes_on_from_the_shared_sta
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
     }
-    log = shell(clone, pinned(commands("airflow")), airflow)
+    log = shell(clone, pinned(commands("airflow"), tmp_path), airflow)
     assert "state=success" in log
     read = re.findall(r"tap-qonto +transactions: [\d,]+ rows? in", log)
     assert len(read) == len(ORGANIZATIONS)
@@ -139,7 +144,7 @@ def test_dagster_loads_each_organization_and_airflow_goes_on_from_the_shared_sta
 def test_dagster_shows_the_asset_with_a_partition_per_organization(
     clone: Project, tmp_path: Path
 ) -> None:
-    *prepare, serve, _, _ = pinned(commands("dagster"))
+    *prepare, serve, _, _ = pinned(commands("dagster"), tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     question = "{assetNodes {assetKey {path} partitionKeys}}"
@@ -147,8 +152,7 @@ def test_dagster_shows_the_asset_with_a_partition_per_organization(
     server = subprocess.Popen(
         ["bash", "-euc", script],
         cwd=clone.root,
-        env=newcomer_variables()
-        | {"DAGSTER_HOME": str(tmp_path), "QONTO_ORGANIZATIONS": ",".join(ORGANIZATIONS)},
+        env=newcomer_variables() | {"QONTO_ORGANIZATIONS": ",".join(ORGANIZATIONS)},
         start_new_session=True,
     )
     try:

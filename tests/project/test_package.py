@@ -23,11 +23,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def execute(*command: str | Path, cwd: Path) -> str:
-    """Run a command away from this environment, and return what it printed."""
-    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+def execute(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
+    """Run a command away from this environment and from GitHub; return what it printed."""
+    elsewhere = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "VIRTUAL_ENV" and not name.startswith("GITHUB_")
+    }
     return subprocess.run(
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=300
+        command,
+        cwd=cwd,
+        env=elsewhere | (env or {}),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=300,
     ).stdout
 
 
@@ -79,23 +89,32 @@ def links_of(page: str) -> list[str]:
     return re.findall(r"\]\(([^)\s]+)\)", page)
 
 
-def test_the_package_page_has_no_link_that_leads_nowhere(wheel: Path) -> None:
+def pictures_of(page: str) -> list[str]:
+    return re.findall(r"!\[[^\]]+\]\(([^)\s]+)\)", page)
+
+
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_package_page_has_no_link_and_no_picture_that_leads_nowhere(wheel: Path) -> None:
     page = about_of(wheel)
     assert "\nProject-URL: " in page
     assert "# tap-qonto" in page
     assert all("://" in link or link.startswith("#") for link in links_of(page))
+    assert pictures_of(README)
+    assert pictures_of(page) == []
+    assert not re.search("^!", page, re.MULTILINE), "what is left of a picture"
 
 
-def test_built_in_its_repository_the_package_names_it_and_links_into_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GITHUB_SERVER_URL", "https://git.example")
-    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/tap-qonto")
-    execute("uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path, cwd=CHECKOUT)
+def test_built_in_its_repository_the_package_names_it_and_links_into_it(tmp_path: Path) -> None:
+    env = {"GITHUB_SERVER_URL": "https://git.example", "GITHUB_REPOSITORY": "owner/tap-qonto"}
+    execute("uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path, cwd=CHECKOUT, env=env)
     page = about_of(next(tmp_path.glob("*.whl")))
     repository = "https://git.example/owner/tap-qonto"
     assert f"Project-URL: Repository, {repository}\n" in page
     assert f"{repository}/blob/v{tap_qonto.__version__}/docs/settings.md" in links_of(page)
+    files = f"{repository}/raw/v{tap_qonto.__version__}"
+    assert pictures_of(page) == [f"{files}/{picture}" for picture in pictures_of(README)]
     assert all("://" in link or link.startswith("#") for link in links_of(page))
 
 

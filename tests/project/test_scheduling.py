@@ -123,6 +123,15 @@ def test_the_workflow_may_do_little_and_runs_one_at_a_time() -> None:
     assert workflow["concurrency"]["cancel-in-progress"] is False
 
 
+def test_the_workflow_and_the_image_install_what_is_locked_for_them_and_nothing_else() -> None:
+    for page in (WORKFLOW, "Dockerfile"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        installing = [line for line in text.splitlines() if re.search(r"\buv (run|sync)\b", line)]
+        assert installing
+        for line in installing:
+            assert "--locked --no-default-groups --group deploy" in line, page
+
+
 # The image
 
 

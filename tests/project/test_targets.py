@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from ast import literal_eval
 from collections import Counter
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ import sqlalchemy
 
 from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.schemas import emitted
+from tests.kit.manual import text_of
 from tests.kit.meltano_project import CHECKOUT, Project, project, rows_read
 from tests.kit.runner import KEY
 
@@ -68,6 +70,7 @@ class World:
             target,
             env=self._env | env,
         )
+        assert "METRIC" not in log, "what an SDK tells of every stream"
         return rows_read(log)
 
     def change(self) -> None:
@@ -187,6 +190,9 @@ def test_postgres_has_a_changed_transaction_once_and_columns_of_the_right_types(
     assert int(amount * 100) == row["amount_cents"]
     [(labelled,)] = ask("select count(*) from qonto.transactions where cardinality(labels) > 0")
     assert labelled > 0
+    [condition] = re.findall(r"`(nullif.*?)`", text_of("docs/targets.md"))
+    [(checks,)] = ask(f"select count(*) from qonto.transactions where {condition}")
+    assert checks == sum(row["check"] is not None for row in world.company.rows("transactions")) > 0
 
 
 # Files: the latest line of a key is the row

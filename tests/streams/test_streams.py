@@ -15,7 +15,7 @@ from tests.kit.runner import catalog_of, run
 from tests.streams.reading import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tap_qonto.demo import Request
     from tests.kit.runner import Run
@@ -251,12 +251,20 @@ def test_every_row_says_whose_it_is(usual: Run, small: Company) -> None:
     assert sum(request.path == "/v2/organization" for request in usual.requests) == 1
 
 
+def places_in(path: str, schema: Row) -> Iterator[tuple[str, Row]]:
+    """Yield every schema below the given one with its dotted name; flattening reaches them all."""
+    inner = schema.get("properties", {}) | ({"[]": schema["items"]} if "items" in schema else {})
+    for name, place in inner.items():
+        yield f"{path}.{name}", place
+        yield from places_in(f"{path}.{name}", place)
+
+
 def test_a_table_begins_with_its_key_and_its_integers_have_64_bits(usual: Run) -> None:
     for stream, [message] in usual.schemas.items():
         columns = message["schema"]["properties"]
         keys = message["key_properties"]
         assert list(columns)[: len(keys)] == keys, stream
         assert list(columns)[-1] == "additional_properties", stream
-        for name, column in columns.items():
-            if "integer" in column["type"]:
-                assert (column["minimum"], column["maximum"]) == (-(2**63), 2**63 - 1), name
+        for path, place in places_in(stream, message["schema"]):
+            if "integer" in place["type"]:
+                assert (place["minimum"], place["maximum"]) == (-(2**63), 2**63 - 1), path
