@@ -16,6 +16,7 @@ import pytest
 import tap_qonto
 from tap_qonto.streams import STREAMS
 from tests.kit.meltano_project import CHECKOUT
+from tests.kit.outside import WAY_OUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 def execute(*command: str | Path, cwd: Path) -> str:
     """Run a command away from this environment, and return what it printed."""
-    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | WAY_OUT
     return subprocess.run(
         command, cwd=cwd, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=300
     ).stdout
