@@ -47,6 +47,8 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from tap_qonto.output import refusal
+
 
 class SentenceError(Exception):
     """Something that ends a run or a part of it; the message is all that a person needs.
@@ -254,8 +256,7 @@ class OutputError(SentenceError):
     ends_run = True
 
     def __init__(self, error: OSError) -> None:
-        reason = error.strerror or type(error).__name__
-        super().__init__(f"This machine refused something (standard output): {reason}")
+        super().__init__(refusal(error))
 
 
 class NothingReadError(SentenceError):
