@@ -27,6 +27,7 @@ from tap_qonto.auth.endpoint import TokenEndpoint
 from tap_qonto.auth.keys import STAGING_HEADER, TOKEN_URLS, sendable
 from tap_qonto.auth.scopes import WANTED
 from tap_qonto.auth.store import Stored, TokenStore, fingerprint
+from tap_qonto.output import for_a_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,7 +67,8 @@ def main(argv: Sequence[str] | None = None, *, clock: Callable[[], float] = time
         The exit code: 0 if the token store is filled, 1 if not (one sentence on stderr says why),
         130 if a person interrupted it.
     """
-    options = _parser().parse_args(argv)
+    with for_a_person():
+        options = _parser().parse_args(argv)
     try:
         _log_in(options, _settings(_PREFIXES[options.program]), clock)
     except CredentialError as error:
@@ -329,8 +331,8 @@ def _report(store: TokenStore, tokens: Tokens, program: str, asked: Sequence[str
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    with for_a_person():
+        sys.stdout.write(f"{text}\n")
 
 
 if __name__ == "__main__":
