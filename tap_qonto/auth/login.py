@@ -19,7 +19,13 @@ import webbrowser
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
-from tap_qonto.api.errors import CredentialError, DamagedStoreError, NoAnswerError, RefusedError
+from tap_qonto.api.errors import (
+    CredentialError,
+    DamagedStoreError,
+    EnvFileError,
+    NoAnswerError,
+    RefusedError,
+)
 from tap_qonto.api.network import is_safe_url
 from tap_qonto.auth.callback import Callback
 from tap_qonto.auth.credentials import store_path
@@ -71,7 +77,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Callable[[], float] = time
         options = _parser().parse_args(argv)
     try:
         _log_in(options, _settings(_PREFIXES[options.program]), clock)
-    except CredentialError as error:
+    except (CredentialError, EnvFileError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
@@ -130,10 +136,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(prefix: str) -> dict[str, str]:
-    """Return a program's settings from the environment and, below it, the nearest ``.env``."""
+    """Return a program's settings from the environment and, below it, the nearest ``.env``.
+
+    Raises:
+        EnvFileError: If that file cannot be read.
+    """
     from dotenv import dotenv_values, find_dotenv
 
-    variables = dotenv_values(find_dotenv(usecwd=True)) | os.environ
+    path = find_dotenv(usecwd=True)
+    try:
+        variables = dotenv_values(path) | os.environ
+    except (OSError, ValueError) as error:
+        raise EnvFileError(path, error) from error
     return {
         name.removeprefix(prefix).lower(): value
         for name, value in variables.items()
