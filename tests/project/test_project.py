@@ -174,10 +174,10 @@ def test_no_plugin_needs_meltano_hub(meltano: dict[str, Any]) -> None:
 
 def env_example() -> Iterator[str]:
     yield "# Settings of the tap, for Meltano and for `tap-qonto --config ENV`. Copy this file to"
-    yield "# .env, which Git ignores, and take the # away from what you set; leave the # where there"
-    yield "# is nothing to set, because Meltano cannot read an empty list, object or number. Lists and"
-    yield '# objects are JSON: ["a", "b"], {"a": 1}. What follows a # is the default, or the form of a'
-    yield "# value."
+    yield "# .env, which Git ignores, and take the # away from what you set. Leave it where there"
+    yield "# is nothing to set: Meltano cannot read a list, an object or a number that is empty."
+    yield '# Lists and objects are JSON: ["a", "b"], {"a": 1}. What follows a # is the default, or'
+    yield "# the form of a value."
     for name, schema in all_settings().items():
         words, form = REQUIRED.get(name, ("", FORMS.get(kind(schema), "")))
         default = schema.get("default", form)
