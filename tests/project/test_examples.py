@@ -217,7 +217,8 @@ def test_an_organization_whose_key_was_forgotten_fails_and_takes_nobody_elses(
     assert "No credentials are set" in log
     assert "Not loaded: forgotten\n" in log
     assert transactions(clone, "real")
-    assert not (clone.root / "output/forgotten.duckdb").exists()
+    with duckdb.connect(str(clone.root / "output/forgotten.duckdb")) as connection:
+        assert connection.execute("show all tables").fetchall() == []
 
 
 def test_kubernetes_starts_a_pod_for_each_organization() -> None:
