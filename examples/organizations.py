@@ -8,9 +8,10 @@ The organizations are named in the variable `QONTO_ORGANIZATIONS`, separated by 
 its own state, tables and documents. The state lies where `MELTANO_STATE_BACKEND_URI` says, so that
 it does not matter which machine the next run is on.
 
-As soon as one organization has a setting, Meltano's environment is `prod`, for all of them; without
-any, it is `demo`, in which each name makes a company up. `MELTANO_ENVIRONMENT` says otherwise. The
-project is the one that this file lies in, or that `MELTANO_PROJECT_ROOT` names.
+As soon as one organization has a setting, Meltano's environment is `prod`, for all of them, and
+credentials that name none of them, such as `TAP_QONTO_LOGIN` in `.env`, are nobody's; without any,
+it is `demo`, in which each name makes a company up. `MELTANO_ENVIRONMENT` says otherwise.
+The project is the one that this file lies in, or that `MELTANO_PROJECT_ROOT` names.
 
 All runs on one IP address share Qonto's rate limit.
 """
@@ -25,6 +26,12 @@ from pathlib import Path
 PROJECT = Path(os.environ.get("MELTANO_PROJECT_ROOT") or Path(__file__).resolve().parent.parent)
 """The folder of `meltano.yml`."""
 
+CREDENTIALS = (
+    *("LOGIN", "SECRET_KEY", "CLIENT_ID", "CLIENT_SECRET"),
+    *("REFRESH_TOKEN", "ACCESS_TOKEN", "TOKEN_STORE"),
+)
+"""The settings that say whose account is read."""
+
 
 def names() -> list[str]:
     """Return the names of the organizations."""
@@ -38,7 +45,12 @@ def environment() -> str:
     It is one for all: an organization whose key was forgotten must fail, not be made up.
     """
     named = os.environ.get("MELTANO_ENVIRONMENT")
-    return named or ("prod" if any(map(own_settings, names())) else "demo")
+    return named or ("prod" if are_real() else "demo")
+
+
+def are_real() -> bool:
+    """Return whether an organization has settings of its own, which a made-up one needs not."""
+    return any(map(own_settings, names()))
 
 
 def own_settings(organization: str) -> dict[str, str]:
@@ -65,15 +77,23 @@ def settings(organization: str) -> dict[str, str]:
     documents = os.environ.get("TAP_QONTO_ATTACHMENTS_PATH")
     if documents:
         documents = f"{documents.rstrip('/')}/{organization}"
-    return {
-        # What the demo company is called; of no effect with an account.
-        "TAP_QONTO_DEMO_ORGANIZATION": organization,
-        "TAP_QONTO_ATTACHMENTS_PATH": str(folder / "documents") if documents is None else documents,
-        "TARGET_DUCKDB_PATH": f"{folder}.duckdb",
-        "TARGET_JSONL_DESTINATION_PATH": str(folder / "jsonl"),
-        "TARGET_CSV_OUTPUT_PATH": str(folder / "csv"),
-        "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": f"qonto_{organization}",
-    } | own_settings(organization)
+    # Without a value they overrule .env, whose account is not that of whoever's key was forgotten.
+    nobodys = {f"TAP_QONTO_{name}": "" for name in CREDENTIALS if are_real()}
+    return (
+        {
+            # What the demo company is called; of no effect with an account.
+            "TAP_QONTO_DEMO_ORGANIZATION": organization,
+            "TAP_QONTO_ATTACHMENTS_PATH": str(folder / "documents")
+            if documents is None
+            else documents,
+            "TARGET_DUCKDB_PATH": f"{folder}.duckdb",
+            "TARGET_JSONL_DESTINATION_PATH": str(folder / "jsonl"),
+            "TARGET_CSV_OUTPUT_PATH": str(folder / "csv"),
+            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": f"qonto_{organization}",
+        }
+        | nobodys
+        | own_settings(organization)
+    )
 
 
 def load(organization: str) -> None:

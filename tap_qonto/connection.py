@@ -35,6 +35,12 @@ API_URLS = {
 }
 """Base URLs by environment, from Qonto's documentation."""
 
+MADE_UP = (
+    "This company is made up, because environment is demo. For your own account set environment to "
+    "production, and its credentials"
+)
+"""What a run says at its end if `Connection.demo` was asked."""
+
 
 class Connection:
     """What one run needs to talk to Qonto, each part built when it is first wanted.

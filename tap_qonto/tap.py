@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from tap_qonto.api.instants import from_datetime, shift
 from tap_qonto.auth.credentials import check_credentials
-from tap_qonto.connection import Connection
+from tap_qonto.connection import MADE_UP, Connection
 from tap_qonto.reading.catalog import checked_catalog
 from tap_qonto.reading.run import Run
 from tap_qonto.reading.state import OWNER, bookmarks_of
@@ -220,11 +220,8 @@ class TapQonto(SingerTap):
         seconds = self.machine.stopwatch() - self._started
         rows = self.message_writer.rows
         _logger.info("%s", closing_line(tables, rows, documents, seconds))
-        if self.config["environment"] == "demo":
-            _logger.info(
-                "This company is made up, because environment is demo. For your own account set "
-                "environment to production, and its credentials"
-            )
+        if self.connection.demo:
+            _logger.info(MADE_UP)
         self.reading.summarize()
 
     @override

@@ -16,7 +16,7 @@ from tap_qonto.api.errors import RowsRefusedError
 from tap_qonto.api.redaction import printable
 from tap_qonto.auth.credentials import check_credentials, state_path
 from tap_qonto.auth.keys import ApiKey
-from tap_qonto.connection import Connection
+from tap_qonto.connection import MADE_UP, Connection
 from tap_qonto.settings import (
     TARGET_SETTINGS,
     amounts,
@@ -109,7 +109,11 @@ class TargetQonto(SingerTarget):
                 "tap-qonto-login --for target-qonto"
             )
             raise RowsRefusedError(msg)
-        return carry_out(self.inbox, self._terms, self._world)
+        try:
+            return carry_out(self.inbox, self._terms, self._world)
+        finally:
+            if vars(self.connection).get("demo"):
+                _logger.info(MADE_UP)
 
     @property
     def _terms(self) -> Terms:

@@ -15,6 +15,7 @@ from tap_qonto.api.instants import from_datetime
 from tap_qonto.api.redaction import forget
 from tap_qonto.demo import Api, Company
 from tap_qonto.tap import TapQonto
+from tests.kit.outside import PROXIES
 from tests.kit.runner import KEY, config_for, serving
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Path]]:
-    """Give folders that do not exist yet, and let no setting of whoever runs the tests through."""
+    """Give folders that do not exist yet, and let nothing of whoever runs the tests through."""
     folder = tmp_path_factory.mktemp("homes")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder / "shared"))
         for name in list(os.environ):
-            if name.startswith(("TAP_QONTO_", "TARGET_QONTO_")):
+            if name.startswith(("TAP_QONTO_", "TARGET_QONTO_")) or name in PROXIES:
                 patch.delenv(name)
         yield (folder / str(number) for number in itertools.count())
 

@@ -30,6 +30,7 @@ Whoever catches `SentenceError` catches them all, and its message is all that a 
     ├── UnusableFileError           a file that a row names cannot be sent
     ├── UnreadableError             a PDF, or the invoice inside it, cannot be read
     ├── InputError                  what was given to the run cannot be used
+    │   └── EnvFileError            ... because .env cannot be read
     ├── OutputError                 standard output cannot be written
     ├── NothingReadError            every selected stream was refused
     ├── FailedStreamsError          some streams could not be read
@@ -46,6 +47,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from typing_extensions import override
+
+from tap_qonto.output import refusal
 
 
 class SentenceError(Exception):
@@ -244,6 +247,20 @@ class InputError(SentenceError):
     ends_run = True
 
 
+class EnvFileError(InputError):
+    """The file `.env` cannot be read.
+
+    Args:
+        path: Where it is.
+        error: What reading it said.
+    """
+
+    def __init__(self, path: str, error: OSError | ValueError) -> None:
+        # Without the text of a decoding error, which quotes bytes of the file.
+        reason = error.strerror if isinstance(error, OSError) else "save it as text in UTF-8"
+        super().__init__(f"The file {path!r} with settings cannot be read: {reason}")
+
+
 class OutputError(SentenceError):
     """Standard output cannot be written, for another reason than a target that is gone.
 
@@ -254,8 +271,7 @@ class OutputError(SentenceError):
     ends_run = True
 
     def __init__(self, error: OSError) -> None:
-        reason = error.strerror or type(error).__name__
-        super().__init__(f"This machine refused something (standard output): {reason}")
+        super().__init__(refusal(error))
 
 
 class NothingReadError(SentenceError):

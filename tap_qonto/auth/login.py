@@ -19,7 +19,13 @@ import webbrowser
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
-from tap_qonto.api.errors import CredentialError, DamagedStoreError, NoAnswerError, RefusedError
+from tap_qonto.api.errors import (
+    CredentialError,
+    DamagedStoreError,
+    EnvFileError,
+    NoAnswerError,
+    RefusedError,
+)
 from tap_qonto.api.network import is_safe_url
 from tap_qonto.auth.callback import Callback
 from tap_qonto.auth.credentials import store_path
@@ -27,6 +33,7 @@ from tap_qonto.auth.endpoint import TokenEndpoint
 from tap_qonto.auth.keys import STAGING_HEADER, TOKEN_URLS, sendable
 from tap_qonto.auth.scopes import WANTED
 from tap_qonto.auth.store import Stored, TokenStore, fingerprint
+from tap_qonto.output import for_a_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,10 +73,11 @@ def main(argv: Sequence[str] | None = None, *, clock: Callable[[], float] = time
         The exit code: 0 if the token store is filled, 1 if not (one sentence on stderr says why),
         130 if a person interrupted it.
     """
-    options = _parser().parse_args(argv)
+    with for_a_person():
+        options = _parser().parse_args(argv)
     try:
         _log_in(options, _settings(_PREFIXES[options.program]), clock)
-    except CredentialError as error:
+    except (CredentialError, EnvFileError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
@@ -128,10 +136,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(prefix: str) -> dict[str, str]:
-    """Return a program's settings from the environment and, below it, the nearest ``.env``."""
+    """Return a program's settings from the environment and, below it, the nearest ``.env``.
+
+    Raises:
+        EnvFileError: If that file cannot be read.
+    """
     from dotenv import dotenv_values, find_dotenv
 
-    variables = dotenv_values(find_dotenv(usecwd=True)) | os.environ
+    path = find_dotenv(usecwd=True)
+    try:
+        variables = dotenv_values(path) | os.environ
+    except (OSError, ValueError) as error:
+        raise EnvFileError(path, error) from error
     return {
         name.removeprefix(prefix).lower(): value
         for name, value in variables.items()
@@ -329,8 +345,8 @@ def _report(store: TokenStore, tokens: Tokens, program: str, asked: Sequence[str
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    with for_a_person():
+        sys.stdout.write(f"{text}\n")
 
 
 if __name__ == "__main__":

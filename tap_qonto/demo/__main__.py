@@ -9,6 +9,7 @@ import threading
 from dataclasses import fields
 
 from tap_qonto.demo import WORLDS, Api, Company, DemoServer, OAuth, WorldFileError, Writing
+from tap_qonto.output import for_a_person
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,10 +65,11 @@ def _arguments() -> argparse.Namespace:
 
 def main(application: type[Api] = Api) -> int:
     """Serve until SIGTERM or SIGINT; the first line of output is the base URL of the API."""
-    arguments = _arguments()
-    if arguments.list_worlds:
-        sys.stdout.writelines(f"{name:26}{world.about}\n" for name, world in WORLDS.items())
-        return 0
+    with for_a_person():
+        arguments = _arguments()
+        if arguments.list_worlds:
+            sys.stdout.writelines(f"{name:26}{world.about}\n" for name, world in WORLDS.items())
+            return 0
     try:
         company = Company(
             arguments.organization,
@@ -105,8 +107,8 @@ def main(application: type[Api] = Api) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     with DemoServer(api, arguments.port, arguments.latency) as server:
-        sys.stdout.write(f"{server.api_url}\n")
-        sys.stdout.flush()
+        with for_a_person():
+            sys.stdout.write(f"{server.api_url}\n")
         ended.wait()
     return 0
 

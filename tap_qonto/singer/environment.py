@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from tap_qonto.api.errors import EnvFileError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,11 +21,18 @@ def read_env_file() -> None:
     """Add the variables of the nearest ``.env``, from the current folder upwards, to our own.
 
     Those that are set already stay as they are.
+
+    Raises:
+        EnvFileError: If the file cannot be read.
     """
     from dotenv import find_dotenv, load_dotenv
 
     # The SDK looks from its own place upwards, which is where it happens to be installed.
-    load_dotenv(find_dotenv(usecwd=True))
+    path = find_dotenv(usecwd=True)
+    try:
+        load_dotenv(path)
+    except (OSError, ValueError) as error:
+        raise EnvFileError(path, error) from error
 
 
 def settings_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from singer_sdk.singerlib.encoding.simple import Message
 from typing_extensions import override
 
 from tap_qonto.api.errors import OutputError
+from tap_qonto.output import abandoned_if_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,18 +126,16 @@ def flush_output() -> None:
 
 @contextmanager
 def written() -> Iterator[None]:
-    """Abandon standard output if it cannot be written, so that the interpreter ends quietly.
-
-    What it still holds would be written again at exit, fail again, and change the exit code.
+    """Say of standard output that cannot be written what ends the run, and abandon it.
 
     Raises:
         BrokenPipeError: If the target has closed its end.
         OutputError: If there is another reason.
     """
     try:
-        yield
+        with abandoned_if_refused():
+            yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            raise
         raise OutputError(error) from error

@@ -90,6 +90,10 @@ class Progress(Counter):
         )
 
     @override
+    def exit(self) -> None:
+        """Say nothing: so a target ends its counters, which tell no progress."""
+
+    @override
     def __exit__(
         self,
         exc_type: type[BaseException] | None,

@@ -19,6 +19,7 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from typing_extensions import override
 
+from tap_qonto.api.errors import InputError
 from tap_qonto.singer.flattening import fitting
 
 if TYPE_CHECKING:
@@ -137,7 +138,16 @@ class SdkTap(SdkPlugin, Tap):
             self._map(stream, stream.effective_schema)
 
     def _map(self, stream: Stream, schema: dict[str, Any]) -> None:
-        self.mapper.register_raw_stream_schema(stream.name, schema, stream.primary_keys)
+        try:
+            self.mapper.register_raw_stream_schema(stream.name, schema, stream.primary_keys)
+        except ValueError as error:
+            if not self.config.get("flattening_max_key_length"):
+                raise
+            msg = (
+                f"Flattening gives two columns of {stream.name} the same name: set "
+                "flattening_max_key_length to at least 20, or leave it out"
+            )
+            raise InputError(msg) from error
 
 
 class SdkStream(Stream):

@@ -13,10 +13,11 @@ from singer_sdk import Target
 from singer_sdk.sinks import RecordSink
 from typing_extensions import override
 
-from tap_qonto.api.errors import RowsRefusedError, SentenceError
+from tap_qonto.api.errors import OutputError, RowsRefusedError, SentenceError
 from tap_qonto.singer.lines import MessageReader
 from tap_qonto.singer.messages import written
 from tap_qonto.singer.plugin import SingerPlugin, collect_seldom
+from tap_qonto.singer.progress import Progress
 from tap_qonto.singer.sdk import ConfigInput, SdkTarget, given
 from tap_qonto.singer.stop import Stop
 
@@ -44,6 +45,11 @@ class _Collector(RecordSink):
     @override
     def get_validator(self) -> None:
         """Leave checks to us: a failed one of the SDK's writes the row into the log."""
+
+    @override
+    def get_sink_record_counter(self) -> Progress:
+        # The SDK's writes its figure at INFO after all that a person is to read.
+        return Progress(self.stream_name, quiet=True)
 
     @override
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
@@ -114,11 +120,15 @@ class SingerTarget(SingerPlugin, SdkTarget):
         latest, self.last_state = self.last_state, None
         if self.act():
             self.last_state = latest
+        untold = "All rows are settled, but nobody took the STATE that says so; run again"
         try:
-            super().process_endofpipe()
-            sys.stdout.flush()
+            with written():
+                super().process_endofpipe()
+                sys.stdout.flush()
         except BrokenPipeError:
-            msg = "All rows are settled, but nobody took the STATE that says so; run again"
+            raise SentenceError(untold) from None
+        except OutputError as error:
+            msg = f"{error}. {untold}"
             raise SentenceError(msg) from None
 
     @override

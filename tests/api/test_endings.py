@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from typing_extensions import override
 from tap_qonto.demo import Api, Company, DemoServer
 from tap_qonto.streams.organization import Teams
 from tests.api.failing import SECRETIVE, errors
+from tests.kit.cases import some
 from tests.kit.runner import (
     COMMAND,
     KEY,
@@ -182,6 +184,40 @@ def test_a_full_disk_is_told(options: tuple[str, ...], unbuffered: str) -> None:
     )
     assert "Traceback" not in log
     assert "Exception ignored" not in log
+
+
+TALKING = {
+    "the help of the login": ("tap_qonto.auth.login", "--help"),
+    "the address of the login": ("tap_qonto.auth.login", "--no-browser", "--port=0"),
+    "the help of the demo company": ("tap_qonto.demo", "--help"),
+    "its worlds": ("tap_qonto.demo", "--list-worlds"),
+    "its address": ("tap_qonto.demo",),
+}
+"""Module and arguments of commands that speak to a person on standard output."""
+
+
+@pytest.mark.parametrize("command", some(TALKING, "the help of the login", "its address"))
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("/dev/full", "This machine refused something (standard output): No space left on device"),
+        pytest.param("&-", "Standard output is closed", marks=pytest.mark.slow),
+    ],
+)
+def test_a_command_whose_words_cannot_be_written_says_so(
+    command: str, output: str, said: str
+) -> None:
+    line = shlex.join([sys.executable, "-m", *TALKING[command]])
+    ended = subprocess.run(
+        ["sh", "-c", f"{line} >{output}"],
+        env=os.environ | {"TAP_QONTO_CLIENT_ID": "acme", "PYTHONUNBUFFERED": ""},
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 1
+    [sentence] = ended.stderr.decode().splitlines()
+    assert sentence.startswith(said)
 
 
 CLOSED = [

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tests.kit.outside import WAY_OUT
+
 ROOT: Final = Path(__file__).parents[2]
 _OURS: Final = ("VIRTUAL_ENV", "TAP_", "TARGET_", "MELTANO_", "UV_PROJECT")
 """How the names of variables begin that a newcomer's shell does not have."""
@@ -43,7 +45,8 @@ def shown(name: str, language: str) -> list[tuple[str, str]]:
 
 def newcomer_variables() -> dict[str, str]:
     """Return the variables of a shell in which nothing of this run is set."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return own | WAY_OUT
 
 
 def fresh_copy(folder: Path) -> Path:

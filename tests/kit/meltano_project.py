@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from tests.kit.manual import ROOT, fresh_copy
+from tests.kit.outside import WAY_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +59,7 @@ class Project:
         finished = subprocess.run(
             [Path(sys.executable).with_name("meltano"), *arguments],
             cwd=self.root,
-            env={**own, "MELTANO_HUB_URL": NOBODY, "NO_COLOR": "1", **(env or {})},
+            env={**own, **WAY_OUT, "MELTANO_HUB_URL": NOBODY, "NO_COLOR": "1", **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -19,9 +19,10 @@ import requests
 import yaml
 from moto.server import ThreadedMotoServer
 
-from tap_qonto.demo import Company
+from tap_qonto.demo import Api, Company, DemoServer
 from tests.kit.manual import newcomer_variables
 from tests.kit.meltano_project import CHECKOUT, NOBODY, Project, project, rows_read
+from tests.kit.runner import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,9 +196,33 @@ def test_the_organizations_go_to_production_as_soon_as_one_of_them_has_a_key(
 
     alpha, beta = organizations.settings("alpha"), organizations.settings("beta")
     assert beta["TAP_QONTO_LOGIN"] == "beta-1234"
-    assert "TAP_QONTO_LOGIN" not in alpha
-    assert alpha.keys() < beta.keys()
-    assert not {name for name in alpha if alpha[name] == beta[name]}
+    assert alpha["TAP_QONTO_LOGIN"] == ""
+    assert alpha.keys() == beta.keys()
+    assert not {name for name in alpha if alpha[name] == beta[name] != ""}
+
+
+@pytest.mark.slow
+def test_an_organization_whose_key_was_forgotten_fails_and_takes_nobody_elses(
+    clone: Project,
+) -> None:
+    login, _, secret_key = KEY.partition(":")
+    own = {"QONTO_REAL_LOGIN": login, "QONTO_REAL_SECRET_KEY": secret_key}
+    lines = ["! uv run python examples/organizations.py"]
+    env_file = clone.root / ".env"
+    with DemoServer(Api(Company(transactions=60), authorization=KEY)) as server:
+        env_file.write_text(
+            f"TAP_QONTO_LOGIN={login}\nTAP_QONTO_SECRET_KEY={secret_key}\n"
+            f"TAP_QONTO_API_URL={server.api_url}\n"
+        )
+        try:
+            log = shell(clone, lines, own | {"QONTO_ORGANIZATIONS": "real,forgotten"})
+        finally:
+            env_file.unlink()
+    assert "No credentials are set" in log
+    assert "Not loaded: forgotten\n" in log
+    assert transactions(clone, "real")
+    with duckdb.connect(str(clone.root / "output/forgotten.duckdb")) as connection:
+        assert connection.execute("show all tables").fetchall() == []
 
 
 def test_kubernetes_starts_a_pod_for_each_organization() -> None:

@@ -16,6 +16,7 @@ import pytest
 import tap_qonto
 from tap_qonto.streams import STREAMS
 from tests.kit.meltano_project import CHECKOUT
+from tests.kit.outside import WAY_OUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def execute(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) 
     return subprocess.run(
         command,
         cwd=cwd,
-        env=elsewhere | (env or {}),
+        env=elsewhere | WAY_OUT | (env or {}),
         stdout=subprocess.PIPE,
         text=True,
         check=True,

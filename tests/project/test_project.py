@@ -35,9 +35,12 @@ KINDS = {
 FILLED_IN = ("login", "secret_key")
 """The settings that most people set in `.env`, and so find ready to be filled in."""
 
-FORMS = {"array": "[]", "object": "{}", "integer": "50"}
+FORMS = {"array": '["<id>"]', "object": "{}", "integer": "50"}
 """What Meltano can read of settings without a default: it ends with a traceback where a list, an
 object or a number is empty."""
+
+REQUIRED = {"flattening_max_depth": ("Required if flattening is enabled.", "3")}
+"""What the SDK does not say of a setting, and a value that makes sense."""
 
 
 def kind(schema: dict[str, Any]) -> str:
@@ -171,13 +174,16 @@ def test_no_plugin_needs_meltano_hub(meltano: dict[str, Any]) -> None:
 
 def env_example() -> Iterator[str]:
     yield "# Settings of the tap, for Meltano and for `tap-qonto --config ENV`. Copy this file to"
-    yield "# .env, which Git ignores, and take the # away from what you set. Lists and objects are"
-    yield '# JSON: ["a", "b"], {"a": 1}. What follows a # is the default, or the form of a value.'
+    yield "# .env, which Git ignores, and take the # away from what you set. Leave it where there"
+    yield "# is nothing to set: Meltano cannot read a list, an object or a number that is empty."
+    yield '# Lists and objects are JSON: ["a", "b"], {"a": 1}. What follows a # is the default, or'
+    yield "# the form of a value."
     for name, schema in all_settings().items():
-        default = schema.get("default", FORMS.get(kind(schema), ""))
+        words, form = REQUIRED.get(name, ("", FORMS.get(kind(schema), "")))
+        default = schema.get("default", form)
         value = default if isinstance(default, str) else json.dumps(default)
         yield ""
-        yield f"# {schema['description']}"
+        yield f"# {schema['description']} {words}".rstrip()
         yield f"{'' if name in FILLED_IN else '#'}TAP_QONTO_{name.upper()}={value}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -117,6 +118,25 @@ def test_rows_that_the_last_load_did_not_touch_are_found_in_duckdb(
 
 
 # What holds without running anything
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("proxy", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_the_tests_pass_in_a_shell_that_has_a_proxy(proxy: str) -> None:
+    tests = (
+        "tests/api/test_faults.py::test_a_name_that_does_not_resolve_is_told",
+        "tests/auth/test_token_faults.py",
+        "tests/auth/test_refusals.py",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n0", *tests],
+        cwd=ROOT,
+        env=os.environ | {proxy: "http://127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def headings(page: str) -> set[str]:

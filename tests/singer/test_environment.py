@@ -10,6 +10,7 @@ import pytest
 
 from tap_qonto.singer.environment import settings_of
 from tap_qonto.tap import TapQonto
+from tests.kit.cases import some
 from tests.kit.runner import COMMAND, PATIENCE
 
 if TYPE_CHECKING:
@@ -67,6 +68,35 @@ def test_the_env_file_of_the_current_folder_counts(tmp_path: Path) -> None:
     )
     assert code == 0, log
     assert "transactions: 5,400 rows" in log
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    some(
+        [
+            ("tap-qonto --config ENV", 1),
+            ("target-qonto --config ENV", 2),
+            ("tap-qonto-login --no-browser", 1),
+        ],
+        "tap-qonto-login --no-browser",
+    ),
+)
+def test_an_env_file_that_is_no_text_is_one_sentence(
+    tmp_path: Path, command: str, code: int
+) -> None:
+    (tmp_path / ".env").write_text("TAP_QONTO_LOGIN=acme-1234\n", encoding="utf-16")
+    program, *options = command.split()
+    done = subprocess.run(
+        [COMMAND.with_name(program), *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == code
+    [sentence] = done.stderr.splitlines()
+    assert sentence.endswith(".env' with settings cannot be read: save it as text in UTF-8")
 
 
 @pytest.mark.slow

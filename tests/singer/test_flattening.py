@@ -25,6 +25,21 @@ def test_a_flattened_row_has_no_column_that_its_table_lacks(depth: int) -> None:
     assert done.records["supplier_invoices"][0]["total_amount__value"]
 
 
+def test_names_that_are_cut_until_two_columns_share_one_are_told() -> None:
+    settings = {"environment": "demo", "flattening_enabled": True, "flattening_max_depth": 10}
+    done = run(settings | {"flattening_max_key_length": 12}, select=["client_invoices"])
+    assert done.exit_code == 1
+    [sentence] = done.log.splitlines()
+    assert "columns of client_invoices the same name: set flattening_max_key_length to" in sentence
+
+
+@pytest.mark.slow
+def test_names_of_twenty_letters_tell_the_columns_of_every_stream_apart() -> None:
+    settings = {"environment": "demo", "flattening_enabled": True, "flattening_max_depth": 10}
+    done = run(settings | {"flattening_max_key_length": 20})
+    assert done.exit_code == 0, done.log
+
+
 CASES = {
     "nothing strange": ({"a": 1}, {"a", "b"}, {"a": 1}),
     "an object that is null": ({"a": 1, "o": None}, {"a", "o__x"}, {"a": 1}),

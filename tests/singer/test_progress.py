@@ -12,7 +12,7 @@ from tap_qonto.demo import Api, Company
 from tap_qonto.singer.progress import Progress
 from tests.kit.cases import some
 from tests.kit.companies import a_small_company
-from tests.kit.runner import KEY, run, run_process
+from tests.kit.runner import KEY, run, run_process, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,7 +180,9 @@ def test_the_log_of_a_run_has_a_line_per_table_and_one_more(
 def test_a_made_up_company_is_called_that_at_the_end() -> None:
     outcome = run({"environment": "demo"}, select=["labels"])
     assert "This company is made up" in outcome.log.splitlines()[-1]
-    real = run(api=Api(Company(transactions=60)), select=["labels"])
+    with serving(Api(Company(transactions=60))) as server:
+        real = run({"environment": "demo", "api_url": server.api_url}, select=["labels"])
+    assert real.records["labels"]
     assert "made up" not in real.log
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +15,10 @@ import pytest
 from tests.kit.cases import some
 from tests.kit.faults import answer
 from tests.kit.payroll import Bank, bank_at
-from tests.kit.target import STATE, load, messages
+from tests.kit.target import COMMAND, STATE, load, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tap_qonto.demo import Request, Response
 
@@ -116,6 +118,45 @@ def test_an_input_without_rows_settles_at_once(bank: Bank) -> None:
     config = bank.config | {"approve": "within_limits"}
     done = load(messages([]), config)
     assert (done.exit_code, done.states, bank.posts) == (0, [STATE], [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
+@pytest.mark.parametrize("unbuffered", ["", pytest.param("1", marks=pytest.mark.slow)])
+def test_a_state_that_a_full_disk_refuses_is_told(bank: Bank, unbuffered: str) -> None:
+    config = json.dumps(bank.config | {"approve": "within_limits"})
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [COMMAND, "--config", config],
+            input=messages([]).encode(),
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert (
+        done.stderr.decode()
+        .splitlines()[-1]
+        .endswith(
+            "(standard output): No space left on device. All rows are settled, but nobody took the "
+            "STATE that says so; run again"
+        )
+    )
+
+
+def test_a_made_up_company_is_called_that_at_the_end(bank: Bank) -> None:
+    shown = load(messages([bank.row(0)]), {"environment": "demo"})
+    assert "This company is made up" in shown.log.splitlines()[-1]
+    sent = load(messages([]), {"environment": "demo", "approve": "within_limits"})
+    assert "This company is made up" in sent.log.splitlines()[-1]
+    elsewhere = {name: value for name, value in bank.config.items() if name != "access_token"}
+    real = load(messages([bank.row(0)]), elsewhere | {"environment": "demo"})
+    assert (real.exit_code, "made up" in real.log) == (0, False), real.log
+
+
+def test_the_log_of_a_plan_ends_with_the_plan(bank: Bank) -> None:
+    done = load(messages([bank.row(0)]), bank.config)
+    assert done.log.rstrip().endswith(f"approve = {done.digest}"), done.log
 
 
 # Signals

@@ -9,7 +9,7 @@ import pytest
 from tap_qonto.demo import Api, Company
 from tests.kit.answers import alter, alter_rows
 from tests.kit.cases import thorough
-from tests.kit.faults import Faults
+from tests.kit.faults import Faults, answer
 from tests.kit.runner import KEY, Run, run
 from tests.streams.troubles import final_errors, labels
 
@@ -25,6 +25,19 @@ def test_an_organization_without_an_id_is_known_by_its_slug(small: Company) -> N
     assert organization["id"] == organization["slug"]
     (settings,) = done.records["einvoicing_settings"]
     assert settings["organization_id"] == organization["slug"]
+
+
+def test_rows_name_an_organization_that_is_hidden_by_what_its_accounts_name(
+    small: Company,
+) -> None:
+    api = Api(small, authorization=KEY, page_limit=2)
+    api.before.append(Faults("/organization", always=answer(403)))
+    streams = ["bank_accounts", "labels", "sepa_transfers", "transactions"]
+    done = run({"concurrency": 1}, api=api, select=streams)
+    assert done.exit_code == 0, done.log
+    for stream, rows in done.records.items():
+        assert {row["organization_id"] for row in rows} == {small.organization_id}, stream
+    assert done.state["organization_id"] == small.organization_id
 
 
 def test_a_plan_without_a_code_gets_a_fixed_key(small: Company) -> None:

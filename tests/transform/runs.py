@@ -16,6 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import yaml
 from filelock import FileLock
 
+from tests.kit.outside import WAY_OUT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -58,7 +60,7 @@ def environment(cache: Path, requirements: Sequence[str], without: str | None = 
             excluded.write_text(without or "", "utf-8")
             subprocess.run(
                 [uv, "pip", "install", "--quiet", "--python", python, *requirements],
-                env={**os.environ, **({"UV_EXCLUDE": str(excluded)} if without else {})},
+                env={**os.environ, **WAY_OUT, **({"UV_EXCLUDE": str(excluded)} if without else {})},
                 check=True,
             )
             (folder / "complete").touch()
