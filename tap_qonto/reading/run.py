@@ -170,7 +170,9 @@ class Run:
         """
         owner = self.organization_id
         if owner is None:
-            _logger.warning("It is hidden which organization rows are of; they do not say it")
+            _logger.warning(
+                "Qonto does not say which organization rows are of: organization_id stays empty"
+            )
         return owner
 
     def check_state(self, organization: str) -> None:

@@ -82,11 +82,11 @@ class Progress(Counter):
         promised = sum(self._expected.values())
         # A total that grows while one watches is none.
         if promised <= self.rows or len(self._expected) < self.lists:
-            return f"{self.rows:,} rows, {rate:,.0f} rows/s"
+            return f"{_rows(self.rows)}, {_rows(rate)}/s"
         left = (promised - self.rows) / rate
         return (
             f"{self.rows:,} of {promised:,} rows ({self.rows / promised:.0%}), "
-            f"{rate:,.0f} rows/s, {left:,.0f} s left"
+            f"{_rows(rate)}/s, {left:,.0f} s left"
         )
 
     @override
@@ -103,9 +103,12 @@ class Progress(Counter):
         if self._quiet:
             return
         seconds = self._stopwatch() - self._started
-        rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
         end = ", not finished" if exc_type or self.unfinished else ""
-        _logger.info("%s: %s in %.1f s%s", self._stream, rows, seconds, end)
+        _logger.info("%s: %s in %.1f s%s", self._stream, _rows(self.rows), seconds, end)
+
+
+def _rows(count: float) -> str:
+    return f"{count:,.0f} row{'' if round(count) == 1 else 's'}"
 
 
 class Silent(Timer):

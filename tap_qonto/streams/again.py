@@ -56,9 +56,9 @@ class ReadAgain(SingerStream):
         """Return whether a partition is to be read; a walker leaves some out."""
         return self._walk is None or frozenset(context.items()) in self._among
 
-    def begins_anew(self, context: types.Context) -> bool:  # noqa: ARG002 - for others
-        """Return whether a partition that has a bookmark is read from the start all the same."""
-        return False
+    def begun_anew(self) -> set[Partition]:
+        """Return the partitions that have a bookmark, and are read from the start all the same."""
+        return set()
 
     def bookmarks(self) -> dict[Partition, str]:
         """Return the bookmarks, uniform, that earlier runs have left, by partition."""

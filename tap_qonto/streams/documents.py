@@ -159,9 +159,8 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             return
         self._state = self.get_context_state(None)
         self._debts = Debts(self._state, self.name, self.primary_keys)
-        reached = parent.bookmarks()
-        anew = [partition for partition in reached if parent.begins_anew(dict(partition))]
-        self._backlog = Backlog(self._state, self.wants, reached, anew)
+        wants, reached = self.wants, parent.bookmarks()
+        self._backlog = Backlog(self._state, wants, reached, parent.begun_anew())
 
     def settle(self, parent: QontoStream) -> None:
         """Have what the documents of earlier runs' rows lack.

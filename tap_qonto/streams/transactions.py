@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers import types
 
     from tap_qonto.api.pages import Query, Row
+    from tap_qonto.reading.debts import Partition
     from tap_qonto.reading.state import Bookmark
     from tap_qonto.reading.statuses import Statuses
     from tap_qonto.reading.window import WindowReading
@@ -93,8 +94,8 @@ class Transactions(Windowed, params=INCLUDES):
         return self.run.start_date if self._left_out(context) else super().start(context)
 
     @override
-    def begins_anew(self, context: types.Context) -> bool:
-        return bool(self._left_out(context))
+    def begun_anew(self) -> set[Partition]:
+        return {partition for partition in self.bookmarks() if self._left_out(dict(partition))}
 
     def _left_out(self, context: types.Context | None) -> set[str]:
         """Return the statuses asked for that earlier runs left out, before the bookmark."""

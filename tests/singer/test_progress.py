@@ -88,7 +88,7 @@ def test_until_every_list_has_told_its_own_the_rows_alone_are_counted(
             passed[0] += 10.0
             progress.increment()
     assert caplog.messages == [
-        "transactions: 1 rows, 0 rows/s",
+        "transactions: 1 row, 0 rows/s",
         "transactions: 2 of 20 rows (10%), 0 rows/s, 180 s left",
     ]
 
@@ -139,7 +139,7 @@ def test_a_slow_stream_speaks_too(caplog: pytest.LogCaptureFixture) -> None:
         for _ in range(10):
             passed[0] += 0.7  # whose documents take their time
             progress.increment()
-    assert caplog.messages == ["transactions: 2 rows, 1 rows/s", "transactions: 10 rows, 1 rows/s"]
+    assert caplog.messages == ["transactions: 2 rows, 1 row/s", "transactions: 10 rows, 1 row/s"]
 
 
 # The last line
