@@ -168,6 +168,16 @@ class Backlog:
                 state.pop(key, None)
 
 
+def forget_rows(state: dict[str, Any]) -> None:
+    """Forget what the documents of older rows have, so that a later run reads them all once more.
+
+    Args:
+        state: The document stream's state, which is changed in place.
+    """
+    for name in (HAVE, LESS, CATCHING_UP):
+        state.pop(name, None)
+
+
 class Debts:
     """What a document stream owes: its part of the Singer state.
 

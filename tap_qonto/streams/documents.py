@@ -14,7 +14,7 @@ from tap_qonto.api.errors import DebtError, FaultError, ListError, QontoError, U
 from tap_qonto.api.instants import from_datetime
 from tap_qonto.documents.copies import size_of
 from tap_qonto.documents.document import Document
-from tap_qonto.reading.debts import CATCHING_UP, HAVE, LESS, Backlog, Debts, Wants
+from tap_qonto.reading.debts import CATCHING_UP, Backlog, Debts, Wants, forget_rows
 from tap_qonto.reading.familiar import Familiar, changed_at, mark_of
 from tap_qonto.streams.base import QontoStream
 from tap_qonto.streams.outcomes import Outcomes
@@ -159,8 +159,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             return
         self._state = self.get_context_state(None)
         self._debts = Debts(self._state, self.name, self.primary_keys)
-        wants, reached = self.wants, parent.bookmarks()
-        self._backlog = Backlog(self._state, wants, reached, parent.begun_anew())
+        self._backlog = Backlog(self._state, self.wants, parent.bookmarks(), parent.begun_anew())
 
     def settle(self, parent: QontoStream) -> None:
         """Have what the documents of earlier runs' rows lack.
@@ -189,8 +188,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
 
     def forget(self) -> None:
         """Note that rows are read without their documents."""
-        for name in (HAVE, LESS, CATCHING_UP):
-            self.stored_state(None).pop(name, None)
+        forget_rows(self.stored_state(None))
 
     def _catch_up(self, parent: QontoStream) -> None:
         """Read the rows of earlier runs once more, for their documents only.
@@ -378,8 +376,7 @@ class DocumentStream(QontoStream, scope="attachment.read"):
             if not self.run.archive.forbids(self.name):
                 raise
             # No list of names is needed where all are lacking: a run that may read them has them.
-            for name in (HAVE, LESS, CATCHING_UP):
-                self._state.pop(name, None)
+            forget_rows(self._state)
 
     @override
     def log_sync_costs(self) -> None:

@@ -61,8 +61,8 @@ class Transactions(Windowed, params=INCLUDES):
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self._readings: dict[str, list[WindowReading]] = {}
-        # Two of them: whoever finds the groups counts, and others begin to count meanwhile.
         self._has_told = False
+        # Two of them: whoever finds the groups counts, and others begin to count meanwhile.
         self._lock = threading.Lock()
         self._counting_lock = threading.Lock()
         self._counted: dict[tuple[str, Statuses], Future[int | None]] = {}
@@ -152,7 +152,7 @@ class Transactions(Windowed, params=INCLUDES):
                 "be read: %s. What was read of it before stays as it is",
                 self.name, account, error,
             )  # fmt: skip
-            self.passed_over.add(frozenset({"bank_account_id": account}.items()))
+            self.passed_over.add(self.partition_of({"bank_account_id": account}))
 
     def _begun(self, context: types.Context) -> list[WindowReading]:
         """Return the readings of an account, one per group of statuses, begun."""

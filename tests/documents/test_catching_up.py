@@ -52,6 +52,8 @@ def test_a_path_that_is_set_later_brings_the_documents_of_all_rows(
     assert len(files_in(tmp_path)) == 121
     assert set(statuses(stored)) == {"stored"}
     assert "attachments_path was set since" in stored.log
+    rows = [row["id"] for row in stored.records["transaction_attachments"]]
+    assert rows.count("new") == 1, "it came with its row"
     # Only for their documents: the last row is read again by the reader's own rules.
     assert len(stored.records["transactions"]) <= 2
     (before,) = listed.bookmarks("transactions").values()

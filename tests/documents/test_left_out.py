@@ -150,6 +150,17 @@ def test_documents_of_rows_before_a_start_date_follow_when_it_is_taken_away(
     assert "follow" not in quiet.log
 
 
+def test_documents_of_rows_that_were_never_read_do_not_follow(
+    papers: Papers, tmp_path: Path
+) -> None:
+    papers.receipts(3)
+    first = papers.run(start_date=papers.now.isoformat(), attachments_path=tmp_path)
+    assert stored(first) == {"a2"}
+    done = papers.run(state=first.state, attachments_path=tmp_path)
+    assert stored(done) <= {"a2"}
+    assert "follow" not in done.log
+
+
 def test_documents_of_statuses_that_are_left_out_meanwhile_follow(
     papers: Papers, tmp_path: Path
 ) -> None:
